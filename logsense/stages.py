@@ -130,8 +130,11 @@ class Detector(Protocol):
 class Embedder(Protocol):
     """Sentence embeddings, one row a text, L2-normalised float32 of shape (n, dim)."""
 
-    name: str
-    dim: int
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dim(self) -> int: ...
 
     def encode(self, texts: Sequence[str]) -> np.ndarray: ...
 

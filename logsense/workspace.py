@@ -6,15 +6,67 @@ strings with the precision kept; arguments ``from_`` and ``to`` are nanoseconds 
 
 from __future__ import annotations
 
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from logsense import registry
+from logsense.config import Settings
+from logsense.errors import BadInput, LogsenseError, NotFound
+from logsense.record import Action, Hit, Incident, LogRecord, Query, Template
+from logsense.shapes import (
+    charts,
+    doctor_row,
+    forecast_dict,
+    hit_dict,
+    hypothesis_dict,
+    incident_brief,
+    parse_metric_id,
+    query_dict,
+    record_dict,
+    signal_dict,
+    template_dict,
+)
+from logsense.timefmt import iso, nice_step_ns
+
+if TYPE_CHECKING:
+    from logsense.index.embedded import EmbeddedIndex
+    from logsense.search import Searcher
+
+SECOND = 1_000_000_000
+BARS = 60  # bars of a histogram: what fits on a phone and still shows a burst
+ACTIONS = ("ack", "resolve", "reopen", "feedback", "note")
+VERDICTS = ("right_cause", "wrong_cause", "noise")
+HEARTBEAT = "worker.alive"  # the worker touches this file with every commit
+HEARTBEAT_LIMIT_S = 15
 
 
 class Workspace:
     """Open the data folder ``data`` for reading and for people's actions (not for indexing)."""
 
-    def __init__(self, data: Path) -> None:
-        raise NotImplementedError
+    def __init__(self, data: Path, settings: Settings | None = None, *, load_models: bool = True) -> None:
+        from logsense.index.embedded import EmbeddedIndex
+
+        self.data = data
+        self.settings = settings or Settings()
+        self.index: EmbeddedIndex = EmbeddedIndex(data / "index", writer=False, options=self.settings.section("index"))
+        self._searcher: Searcher | None = None
+        self._embedder: Any = None
+        self._models_state = "off"
+        self._lock = threading.Lock()
+        self.backlog_bytes: Callable[[], int] = lambda: 0
+        if load_models:
+            self._models_state = "loading"
+            threading.Thread(target=self._load_embedder, name="load-embedder", daemon=True).start()
+
+    def close(self) -> None:
+        self.index.close()
+
+    # -- search -------------------------------------------------------------------------------------------------
 
     def search(
         self,
@@ -37,18 +89,89 @@ class Workspace:
          "incidents": [<incident_brief>],
          "histogram": {"step_s": 60, "buckets": [["2026-…Z", 12], …]}, "took_ms": 3.2, "notes": ["…"]}
         """
-        raise NotImplementedError
+        from logsense.search import understand
+
+        started = time.perf_counter()
+        understood = understand(question, now_ns=now or time.time_ns(), catalog=self.catalog())
+        query = understood.query
+        query.from_ns = from_ if from_ is not None else query.from_ns
+        query.to_ns = to if to is not None else query.to_ns
+        answer = self.searcher().search(understood, limit=limit, offset=offset, by_time=by_time)
+        found = answer.query
+        return {
+            "query": {
+                **query_dict(found),
+                "understood": [{"what": c.what, "said": c.said, "means": c.means} for c in understood.chips],
+                "semantic": answer.semantic,
+            },
+            "total": answer.total,
+            "hits": [hit_dict(h) for h in answer.hits],
+            "templates": [
+                {"id": t.id, "template": t.text, "count": count, "score": round(score, 4)}
+                for t, count, score in answer.templates
+            ],
+            "incidents": self._incidents_of(answer.templates, answer.hits, found) if answer.total else [],
+            "histogram": self._histogram(found) if answer.total else {"step_s": 0, "buckets": []},
+            "took_ms": round((time.perf_counter() - started) * 1000, 2),
+            "notes": [*understood.notes, *answer.notes],
+        }
+
+    def searcher(self) -> Searcher:
+        from logsense.search import Searcher
+
+        with self._lock:
+            if self._searcher is None:
+                self._searcher = Searcher(self.index, self._embedder)
+            return self._searcher
+
+    def wait_for_models(self, timeout_s: float = 60.0) -> bool:
+        """Until the embedding model is loaded (or cannot be). The server never waits; one-shot commands do."""
+        deadline = time.monotonic() + timeout_s
+        while self._models_state == "loading" and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return self._models_state == "ok"
+
+    def catalog(self) -> Any:
+        """The hosts, services and levels that the index holds: values in questions are checked against them."""
+        from logsense.search import Catalog
+
+        everything = Query()
+        hosts = {h for h, _ in self.index.terms(everything, "host", 1000)} | {h for h, _ in self.index.metric_names()}
+        return Catalog(
+            hosts=sorted(hosts - {""}),
+            services=sorted({s for s, _ in self.index.terms(everything, "service", 1000)} - {""}),
+            levels=sorted({v for v, _ in self.index.terms(everything, "level", 20)} - {""}),
+        )
 
     def log(self, log_id: str, context: int = 5) -> dict[str, Any]:
         """{"hit": {…}, "before": [hits], "after": [hits]}: the lines around it of the same host and service."""
-        raise NotImplementedError
+        record = self._record(log_id)
+        around = Query(hosts=[record.host] if record.host else [], services=[record.service] if record.service else [])
+        minute = 60 * SECOND
+        near = Query(hosts=around.hosts, services=around.services, from_ns=record.timestamp_ns - 15 * minute,
+                     to_ns=record.timestamp_ns + 15 * minute)  # fmt: skip
+        lines = list(self.index.scan(near))
+        at = next((i for i, r in enumerate(lines) if r.id == log_id), None)
+        if at is None:
+            return {"hit": record_dict(record), "before": [], "after": []}
+        return {
+            "hit": record_dict(record),
+            "before": [record_dict(r) for r in lines[max(0, at - context) : at]],
+            "after": [record_dict(r) for r in lines[at + 1 : at + 1 + context]],
+        }
+
+    # -- incidents ----------------------------------------------------------------------------------------------
 
     def incidents(
         self, *, from_: int | None = None, to: int | None = None, status: str | None = None, limit: int = 100
     ) -> list[dict[str, Any]]:
         """Newest first, each an incident_brief: {"id", "title", "status", "severity", "start", "last", "end",
         "hosts", "services", "pipeline", "score", "signals": n, "cause": "best hypothesis title or ''"}."""
-        raise NotImplementedError
+        if status not in (None, "open", "acknowledged", "resolved"):
+            raise BadInput(f"Unknown status {status!r}.", fix="use open, acknowledged or resolved")
+        found = [self._effective(i) for i in self.index.incidents(from_, to, limit=1000 if status else limit)]
+        chosen = [i for i in found if status is None or i.status == status]
+        return [incident_brief(i) for i in sorted(chosen, key=lambda i: -i.start_ns)[:limit]]
 
     def incident(self, incident_id: str) -> dict[str, Any]:
         """incident_brief plus {"summary": [{"text", "role", "evidence": [ids]}], "hypotheses": [{"entity", "kind",
@@ -56,37 +179,152 @@ class Workspace:
         "not_examined": [str], "timeline": [{"@timestamp", "kind", "text", "host", "service", "score", "evidence"}],
         "similar": [{incident_brief + "notes": [str]}], "actions": [{"kind", "at", "by", "text", "verdict"}],
         "charts": [{"host", "metric", "from", "to"}], "templates": [{"id", "template", "count"}]}."""
-        raise NotImplementedError
+        incident = self._get_incident(incident_id)
+        signals = sorted(self.index.signals(ids=incident.signal_ids), key=lambda s: (s.start_ns, -s.score))
+        templates = self.index.templates(incident.template_ids)
+        during = Query(template_ids=incident.template_ids, from_ns=incident.start_ns, to_ns=incident.last_ns + SECOND)
+        counts = dict(self.index.terms(during, "template_id", 1000)) if templates else {}
+        return {
+            **incident_brief(incident),
+            "summary": [{"text": s.text, "role": s.role, "evidence": s.evidence} for s in incident.summary],
+            "hypotheses": [hypothesis_dict(h) for h in incident.hypotheses],
+            "not_examined": incident.not_examined,
+            "timeline": [signal_dict(s) for s in signals],
+            "similar": [self._similar(i) for i in incident.similar if self.index.get_incident(i)],
+            "actions": [
+                {"kind": a.kind, "at": iso(a.at_ns), "by": a.by, "text": a.text, "verdict": a.verdict}
+                for a in incident.actions
+            ],
+            "charts": charts(incident, signals),
+            "templates": [{"id": t.id, "template": t.text, "count": counts.get(t.id, 0)} for t in templates],
+        }
 
     def act(self, incident_id: str, kind: str, *, by: str = "", text: str = "", verdict: str = "") -> dict[str, Any]:
         """kind: ack, resolve, reopen, feedback, note. Returns the incident as it is then."""
-        raise NotImplementedError
+        if kind not in ACTIONS:
+            raise BadInput(f"Unknown action {kind!r}.", fix=f"use one of {', '.join(ACTIONS)}")
+        if kind == "feedback" and verdict not in VERDICTS:
+            raise BadInput(f"Unknown verdict {verdict!r}.", fix=f"use one of {', '.join(VERDICTS)}")
+        if kind == "note" and not text.strip():
+            raise BadInput("The note is empty.", fix="write what you found or did")
+        incident = self._get_incident(incident_id, effective=False)
+        action = Action(
+            incident_id, kind, time.time_ns(), by=by, text=text, verdict=verdict if kind == "feedback" else ""
+        )
+        incident.actions = [*incident.actions, action]
+        self._effective(incident)  # raises BadInput on a step that makes no sense, before it is stored
+        self.index.add_action(action)
+        return self.incident(incident_id)
 
     def diagnose(self, from_: int | None, to: int | None) -> dict[str, Any]:
         """{"from", "to", "hypotheses": [as in incident], "not_examined": [str], "summary": "text",
         "sentences": [{"text", "role", "evidence"}], "incidents": [ids]}."""
-        raise NotImplementedError
+        from logsense.diagnosis import diagnose_range
+
+        from_, to = self._range(from_, to)
+        found = diagnose_range(self.index, from_, to, calls=learnt_calls(self.data))
+        return {
+            "from": iso(from_),
+            "to": iso(to),
+            "hypotheses": [hypothesis_dict(h) for h in found.hypotheses],
+            "not_examined": found.not_examined,
+            "summary": found.text,
+            "sentences": [{"text": s.text, "role": s.role, "evidence": s.evidence} for s in found.sentences],
+            "incidents": [i.id for i in self.index.incidents(from_, to)],
+        }
 
     def evidence(self, evidence_id: str) -> dict[str, Any]:
         """What an evidence id stands for: {"id", "type": "line|template|metric|signal", "title", …the thing}."""
-        raise NotImplementedError
+        kind, _, rest = evidence_id.partition(":")
+        if kind == "line":
+            shown = self.log(rest)
+            return {"id": evidence_id, "type": "line", "title": shown["hit"]["message"], **shown}
+        if kind == "template":
+            template = self.template(rest)
+            return {"id": evidence_id, "type": "template", "title": template["template"], "template": template}
+        if kind == "signal":
+            signals = self.index.signals(ids=[rest])
+            if signals:
+                return {
+                    "id": evidence_id,
+                    "type": "signal",
+                    "title": signals[0].text,
+                    "signal": signal_dict(signals[0]),
+                }
+        if kind == "metric" and (parsed := parse_metric_id(rest)):
+            host, name, at = parsed
+            margin = 600 * SECOND
+            points = self.index.metric_series(host, name, at - margin, at + margin)
+            if points:
+                return {
+                    "id": evidence_id, "type": "metric", "title": f"{name} on {host}", "host": host, "metric": name,
+                    "at": iso(at), "from": iso(at - margin), "to": iso(at + margin),
+                    "points": [[iso(t), v] for t, v in points],
+                }  # fmt: skip
+        raise NotFound(f"There is no evidence {evidence_id!r}.", fix="ids come from incidents and diagnoses")
+
+    # -- templates ----------------------------------------------------------------------------------------------
 
     def templates(self, *, limit: int = 200, order: str = "count") -> list[dict[str, Any]]:
         """{"id", "template", "version", "count", "level", "service", "first_seen", "last_seen", "keywords"}."""
-        raise NotImplementedError
+        keys: dict[str, Callable[[Template], Any]] = {
+            "count": lambda t: (-t.count, t.id),
+            "new": lambda t: (-t.first_seen_ns, t.id),
+            "last": lambda t: (-t.last_seen_ns, t.id),
+        }
+        if order not in keys:
+            raise BadInput(f"Unknown order {order!r}.", fix=f"use one of {', '.join(keys)}")
+        live = [t for t in self.index.templates() if not t.alias_of]
+        return [template_dict(t) for t in sorted(live, key=keys[order])[:limit]]
 
     def template(self, template_id: str) -> dict[str, Any]:
         """As in templates, plus {"entities", "sample", "alias_of", "histogram", "hits": [latest lines]}."""
-        raise NotImplementedError
+        template = self.index.get_template(template_id)
+        if template is None:
+            raise NotFound(f"There is no template {template_id!r}.", fix="`GET /api/v1/templates` lists them")
+        query = Query(template_ids=[template.id])
+        _, hits = self.index.search(query, limit=10, by_time=True)
+        return {
+            **template_dict(template),
+            "entities": template.entities,
+            "sample": template.sample,
+            "alias_of": template.alias_of,
+            "histogram": self._histogram(query),
+            "hits": [hit_dict(h) for h in hits],
+        }
+
+    # -- forecasts, hosts, metrics ------------------------------------------------------------------------------
 
     def forecasts(self, *, host: str | None = None, from_: int | None = None, limit: int = 200) -> list[dict[str, Any]]:
         """Newest first: {"id", "host", "made", "horizon_s", "probability", "calibrated", "state", "model",
         "reasons": [{"text", "weight"}]}."""
-        raise NotImplementedError
+        return [forecast_dict(f) for f in self.index.forecasts(host, from_, limit)]
 
     def hosts(self) -> list[dict[str, Any]]:
         """{"host", "services": [str], "lines": n, "metrics": n, "risk": forecast or None, "open_incidents": n}."""
-        raise NotImplementedError
+        lines = dict(self.index.terms(Query(), "host", 1000))
+        metrics: dict[str, int] = {}
+        for host, _ in self.index.metric_names():
+            metrics[host] = metrics.get(host, 0) + 1
+        open_: dict[str, int] = {}
+        for brief in self.incidents(limit=1000):
+            if brief["status"] != "resolved":
+                for host in brief["hosts"]:
+                    open_[host] = open_.get(host, 0) + 1
+        rows = []
+        for host in sorted({*lines, *metrics} - {""}):
+            latest = self.index.forecasts(host, limit=1)
+            rows.append(
+                {
+                    "host": host,
+                    "services": sorted({s for s, _ in self.index.terms(Query(hosts=[host]), "service", 50)} - {""}),
+                    "lines": lines.get(host, 0),
+                    "metrics": metrics.get(host, 0),
+                    "risk": forecast_dict(latest[0]) if latest else None,
+                    "open_incidents": open_.get(host, 0),
+                }
+            )
+        return rows
 
     def series(
         self,
@@ -98,24 +336,160 @@ class Workspace:
         step_s: int = 0,
     ) -> list[dict[str, Any]]:
         """Without ``name``: [{"host", "name"}]. With both: [{"host", "name", "points": [["…Z", 1.5], …]}]."""
-        raise NotImplementedError
+        known = self.index.metric_names(host)
+        if name is None:
+            return [{"host": h, "name": n} for h, n in known]
+        chosen = [(h, n) for h, n in known if n == name]
+        if not chosen:
+            raise NotFound(f"There is no series {name!r}" + (f" of host {host!r}." if host else "."),
+                           fix="`GET /api/v1/metrics/series` lists them")  # fmt: skip
+        answer = []
+        for h, n in chosen:
+            points = self.index.metric_series(h, n, from_, to, step_s * SECOND)
+            answer.append({"host": h, "name": n, "points": [[iso(t), v] for t, v in points]})
+        return answer
 
     def overview(self, *, from_: int | None = None, to: int | None = None) -> dict[str, Any]:
         """{"from", "to", "lines": n, "histogram": {"step_s", "series": {"info": [[t, n]], "error": …}},
         "incidents": [briefs], "open": n, "risk": [latest forecast per host], "signals": n, "hosts": n, "templates": n,
         "anomalies": [{"@timestamp", "text", "score", "host"}]} (from/to default to what the index holds)."""
-        raise NotImplementedError
+        from_, to = self._range(from_, to)
+        step = nice_step_ns(from_, to, BARS)
+        by_level = self._volume(from_, to, step)
+        signals = self.index.signals(from_, to)
+        strongest = sorted(signals, key=lambda s: (-s.score, s.start_ns))[:50]
+        total, _ = self.index.search(Query(from_ns=from_, to_ns=to), limit=0)
+        hosts = self.hosts()
+        incidents = self.incidents(from_=from_, to=to)
+        return {
+            "from": iso(from_),
+            "to": iso(to),
+            "lines": total,
+            "histogram": {"step_s": step // SECOND, "series": by_level},
+            "incidents": incidents,
+            "open": sum(i["status"] != "resolved" for i in incidents),
+            "risk": [h["risk"] for h in hosts if h["risk"]],
+            "signals": len(signals),
+            "hosts": len(hosts),
+            "templates": sum(not t.alias_of for t in self.index.templates()),
+            "anomalies": [signal_dict(s) for s in sorted(strongest, key=lambda s: s.start_ns)],
+        }
+
+    # -- state of the service -----------------------------------------------------------------------------------
 
     def doctor(self) -> list[dict[str, Any]]:
         """Per source: {"source", "accepted", "parsed", "unparsed", "late", "future", "dropped", "last", "format",
         "advice": "what to do about it, '' when all is well"}."""
-        raise NotImplementedError
+        return [doctor_row(name, row) for name, row in sorted(self.index.source_stats().items())]
 
     def ready(self) -> dict[str, Any]:
         """{"ready": bool, "checks": {"index": "ok", "worker": "ok|starting|down: why", "models": "ok|loading",
         "spool": {"backlog_bytes": n}}}."""
-        raise NotImplementedError
+        worker = self._worker_state()
+        try:
+            self.index.time_range()
+            index = "ok"
+        except LogsenseError as error:
+            index = f"down: {error.what}"
+        checks = {"index": index, "worker": worker, "models": self._models_state,
+                  "spool": {"backlog_bytes": self.backlog_bytes()}}  # fmt: skip
+        return {"ready": index == "ok" and worker == "ok", "checks": checks}
 
     def models(self) -> list[dict[str, Any]]:
         """{"name", "version", "in_use", "created", "card": {…}}."""
-        raise NotImplementedError
+        from logsense.lifecycle.store import ModelStore
+
+        return [entry.to_dict() for entry in ModelStore(registry.model_folders(self.data)).entries()]
+
+    # -- helpers ------------------------------------------------------------------------------------------------
+
+    def _load_embedder(self) -> None:
+        from logsense.enrich import question_embedder
+
+        try:
+            embedder = question_embedder(self.settings.section("embeddings"))
+            embedder.encode([])  # loads the model
+        except LogsenseError as error:
+            self._models_state = f"down: {error.what}"
+            return
+        with self._lock:
+            self._embedder, self._searcher = embedder, None
+        self._models_state = "ok"
+
+    def _worker_state(self) -> str:
+        try:
+            age = time.time() - (self.data / HEARTBEAT).stat().st_mtime
+        except OSError:
+            return "starting"
+        return "ok" if age < HEARTBEAT_LIMIT_S else f"down: no sign of life for {age:.0f} s"
+
+    def _record(self, log_id: str) -> LogRecord:
+        record = self.index.get_log(log_id)
+        if record is None:
+            raise NotFound(f"There is no line {log_id!r}.", why="it was never indexed, or its day was deleted")
+        return record
+
+    def _get_incident(self, incident_id: str, *, effective: bool = True) -> Incident:
+        incident = self.index.get_incident(incident_id)
+        if incident is None:
+            raise NotFound(f"There is no incident {incident_id!r}.", fix="`logsense incidents` lists them")
+        return self._effective(incident) if effective else incident
+
+    def _effective(self, incident: Incident) -> Incident:
+        from logsense.incidents import effective
+
+        return effective(incident)
+
+    def _similar(self, incident_id: str) -> dict[str, Any]:
+        incident = self._get_incident(incident_id)
+        return {**incident_brief(incident), "notes": [a.text for a in incident.actions if a.text]}
+
+    def _range(self, from_: int | None, to: int | None) -> tuple[int, int]:
+        held = self.index.time_range() or (time.time_ns() - 3600 * SECOND, time.time_ns())
+        return from_ if from_ is not None else held[0], to if to is not None else held[1] + 1
+
+    def _histogram(self, query: Query) -> dict[str, Any]:
+        from_, to = self._range(query.from_ns, query.to_ns)
+        step = nice_step_ns(from_, to, BARS)
+        return {"step_s": step // SECOND, "buckets": [[iso(t), n] for t, n in self.index.histogram(query, step)]}
+
+    def _volume(self, from_ns: int, to_ns: int, step_ns: int) -> dict[str, list[list[Any]]]:
+        """Lines per step and level; lines that state no level are "unknown"."""
+        rest = dict(self.index.histogram(Query(from_ns=from_ns, to_ns=to_ns), step_ns))
+        volume: dict[str, list[list[Any]]] = {}
+        for level, _ in self.index.terms(Query(from_ns=from_ns, to_ns=to_ns), "level", 12):
+            bars = self.index.histogram(Query(levels=[level], from_ns=from_ns, to_ns=to_ns), step_ns) if level else []
+            for t, n in bars:
+                rest[t] -= n
+            if bars:
+                volume[level] = [[iso(t), n] for t, n in bars]
+        if any(rest.values()):
+            volume["unknown"] = [[iso(t), n] for t, n in rest.items() if n]
+        return volume
+
+    def _incidents_of(
+        self, templates: Sequence[tuple[Template, int, float]], hits: Sequence[Hit], query: Query
+    ) -> list[dict[str, Any]]:
+        """Incidents in the searched time that share a template with the answer, those with the best ones first."""
+        rank = {t.id: i for i, (t, _, _) in enumerate(templates)}
+        for hit in hits:
+            rank.setdefault(hit.record.template_id, len(rank))
+        scored = []
+        for incident in self.index.incidents(query.from_ns, query.to_ns):
+            shared = [rank[t] for t in incident.template_ids if t in rank]
+            if shared and (not query.hosts or set(query.hosts) & set(incident.hosts)):
+                scored.append((min(shared), -incident.start_ns, incident))
+        return [incident_brief(self._effective(i)) for _, _, i in sorted(scored, key=lambda s: s[:2])[:5]]
+
+
+def learnt_calls(data: Path) -> list[tuple[str, str]]:
+    """(caller host, called host) as the worker has learnt it from the lines so far."""
+    from logsense.incidents import Dependencies
+
+    learnt = Dependencies()
+    try:
+        with closing(sqlite3.connect(f"file:{data / 'state.db'}?mode=ro", uri=True)) as db:
+            learnt.load(db)
+    except sqlite3.Error:
+        return []  # nothing was ingested yet
+    return learnt.edges()

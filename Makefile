@@ -1,0 +1,60 @@
+# Everything runs from here. `make demo` and `make test` set up .venv by themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_DATA ?= demo-data
+DEMO_PORT ?= 8514
+TEST_ARGS ?=
+export TOKENIZERS_PARALLELISM = false
+export HF_HUB_OFFLINE = 1
+
+.PHONY: help demo test test-slow lint golden bench lock clean setup
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in [(3, m) for m in range(11, 15)])' || \
+	  { echo "logsense needs Python 3.11 to 3.14; set PYTHON=python3.x (found: $$($(PYTHON) -V 2>&1))"; exit 1; }
+	@echo "==> Setting up $(VENV) (once; about 3 GB of libraries, mostly PyTorch)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { echo "python venv is missing; on Debian: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(shell sed -n 's/^# uv //p' requirements.lock)"
+	$(BIN)/uv pip sync --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(VENV)/.ready ## create .venv with the pinned libraries
+
+demo: $(VENV)/.ready ## run the main job on the recorded samples and open the pages
+	@$(BIN)/logsense demo --data $(DEMO_DATA) --port $(DEMO_PORT) $(if $(DEMO_EXIT),--exit)
+
+test: $(VENV)/.ready ## lint, types, architecture and all tests but the long proofs
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && echo "ruff: clean"
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/pytest -m "not slow" -n 2 --dist loadgroup $(TEST_ARGS)
+
+test-slow: $(VENV)/.ready ## the long proofs (kill -9, fuzzing)
+	@$(BIN)/pytest -m slow $(TEST_ARGS)
+
+lint: $(VENV)/.ready ## ruff, mypy and the import contracts; mends what ruff can mend
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format . && $(BIN)/mypy && $(BIN)/lint-imports
+
+golden: $(VENV)/.ready ## show how the golden files would change, then rewrite them
+	@-$(BIN)/pytest tests -m "not slow" -k golden
+	@GOLDEN=1 $(BIN)/pytest tests -m "not slow" -k golden && git diff --stat -- tests/golden
+
+bench: $(VENV)/.ready ## speed beside a peer in the same run
+	@for f in benchmarks/bench_*.py; do echo "==> $$f"; $(BIN)/python $$f || exit 1; done
+
+lock: ## resolve requirements.lock anew from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --group dev --group build pyproject.toml -o requirements.lock.new
+	@{ echo "# All libraries of logsense with their hashes; written by 'make lock'."; \
+	   echo "# uv $$($(BIN)/uv --version | cut -d' ' -f2)"; cat requirements.lock.new; } > requirements.lock; rm requirements.lock.new
+
+clean: ## remove the demo's data and all caches (keeps .venv)
+	@rm -rf $(DEMO_DATA) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache test-results
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,5 @@
+"""``python -m logsense``."""
+
+from logsense.cli import main
+
+main()

@@ -1,0 +1,86 @@
+"""Incidents and what people do with them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from logsense.api import examples
+from logsense.api.examples import answers
+from logsense.api.params import Window, window
+from logsense.api.problems import BadParameter
+from logsense.api.respond import Json
+from logsense.api.schemas import IncidentBrief, IncidentDetail
+from logsense.workspace import Workspace
+
+ActionKind = Literal["ack", "resolve", "reopen", "feedback", "note"]
+VERDICTS = ("right_cause", "wrong_cause", "noise")
+
+
+class ActionBody(BaseModel):
+    """Who did it and what they say about it; everything is optional except what the kind of action needs."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"by": "mira", "text": "raised max_connections", "verdict": ""}]},
+    )
+
+    by: str = Field("", max_length=200, description="Who acts; a key's own name wins over it")
+    text: str = Field("", max_length=10_000, description="A note in free text; needed for `note`")
+    verdict: Literal["", "right_cause", "wrong_cause", "noise"] = Field("", description="Needed for `feedback`")
+
+
+def check_action(kind: str, text: str, verdict: str) -> None:
+    """Raise ``BadParameter`` when a note says nothing or feedback gives no verdict."""
+    if kind == "note" and not text.strip():
+        raise BadParameter("A note needs a text", why="text is empty", where="text", fix="write what you want to keep")
+    if kind == "feedback" and verdict not in VERDICTS:
+        raise BadParameter(
+            "Feedback needs a verdict",
+            why=f"verdict is {verdict[:80]!r}",
+            where="verdict",
+            fix="give one of " + ", ".join(VERDICTS),
+        )
+
+
+def router(workspace: Workspace) -> APIRouter:
+    """``/incidents`` for reading."""
+    routes = APIRouter(tags=["incidents"])
+
+    @routes.get("/incidents", response_model=list[IncidentBrief], responses=answers([examples.INCIDENT_BRIEF]))
+    def incidents(
+        span: Annotated[Window, Depends(window)],
+        status: Annotated[Literal["open", "acknowledged", "resolved"] | None, Query(description="Only these")] = None,
+        limit: Annotated[int, Query(ge=1, le=1000, description="Incidents in this answer")] = 100,
+    ) -> Json:
+        """Incidents, newest first."""
+        return Json(workspace.incidents(from_=span.from_ns, to=span.to_ns, status=status, limit=limit))
+
+    @routes.get("/incidents/{incident_id}", response_model=IncidentDetail, responses=answers(examples.INCIDENT))
+    def incident(incident_id: str) -> Json:
+        """One incident: summary with citations, ranked causes, timeline, earlier ones like it."""
+        return Json(workspace.incident(incident_id))
+
+    return routes
+
+
+def action_router(workspace: Workspace) -> APIRouter:
+    """``/incidents/{id}/{action}``: the only operations that change something."""
+    routes = APIRouter(tags=["incidents"])
+
+    @routes.post("/incidents/{incident_id}/{kind}", response_model=IncidentDetail, responses=answers(examples.INCIDENT))
+    def act(
+        request: Request,
+        incident_id: str,
+        kind: Annotated[ActionKind, Path(description="What to do")],
+        body: ActionBody | None = None,
+    ) -> Json:
+        """Acknowledge, resolve, reopen, judge the cause or leave a note; answers the incident as it is then."""
+        given = body or ActionBody(by="", text="", verdict="")
+        check_action(kind, given.text, given.verdict)
+        by = request.state.actor or given.by
+        return Json(workspace.act(incident_id, kind, by=by, text=given.text, verdict=given.verdict))
+
+    return routes

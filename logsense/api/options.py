@@ -1,0 +1,26 @@
+"""Settings of the HTTP application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+#: Decides about one request. Called in a worker thread with the request and what it wants to do: ``read`` (API and
+#: pages), ``act`` (acknowledge, note …) or ``ingest`` (receivers). Returns who is asking, '' for nobody in
+#: particular; raises ``auth.Unauthorized`` or ``auth.Forbidden``.
+Authenticate = Callable[[Request, str], str]
+
+
+@dataclass(frozen=True)
+class ApiOptions:
+    """What ``create_app`` can be told."""
+
+    #: Shown in the page title and in OpenAPI.
+    title: str = "logsense"
+    #: Host names (without port) under which API and pages may be asked for; empty: any. Naming them stops DNS
+    #: rebinding, where a hostile web page reads a service on loopback. Receivers are exempt: shippers use any name.
+    allowed_hosts: tuple[str, ...] = ()
+    #: The hook for API keys; None lets everybody in, which is safe on loopback only.
+    authenticate: Authenticate | None = None

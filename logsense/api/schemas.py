@@ -1,0 +1,345 @@
+"""The shapes of the answers, for OpenAPI. ``logsense.workspace`` makes them; tests hold the two together."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_T = "2026-03-01T02:14:07.123Z"
+
+
+class Shape(BaseModel):
+    """Members may be added in later versions; clients ignore those that they do not know."""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+
+
+class Problem(Shape):
+    """RFC 9457 problem details."""
+
+    type: str = Field(examples=["urn:logsense:problem:not-found"])
+    title: str = Field(examples=["Not found"])
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["There is no incident 'INC-7'"])
+    instance: str = Field(examples=["/api/v1/incidents/INC-7"])
+    why: str = Field(examples=["it was never opened in this data folder"])
+    where: str = Field(examples=["incident id"])
+    fix: str = Field(examples=["GET /api/v1/incidents lists them"])
+
+
+class LogHit(Shape):
+    """One line of the log."""
+
+    id: str
+    timestamp: str = Field(alias="@timestamp", examples=[_T])
+    message: str = Field(examples=["FATAL: remaining connection slots are reserved"])
+    host: str = Field(examples=["db1"])
+    service: str = Field(examples=["postgresql"])
+    level: str = Field(examples=["critical"])
+    template_id: str = ""
+    score: float = Field(0.0, description="relevance, comparable within one answer only")
+    source: str = Field("", description="where the line came from", examples=["tail:/var/log/syslog"])
+    pipeline: str = ""
+    original: str = Field("", description="the received text where it differs from the message")
+    fields: dict[str, Any] = Field(default_factory=dict, description="further Elastic Common Schema fields")
+
+
+class Understood(Shape):
+    """What a part of the question was taken to mean."""
+
+    what: str = Field(examples=["time"])
+    said: str = Field(examples=["last night"])
+    means: str = Field(examples=["2026-02-28T22:00Z to 2026-03-01T06:00Z"])
+
+
+class CompiledQuery(Shape):
+    """The question as it was understood."""
+
+    text: str = ""
+    phrases: list[str] = []
+    exclude: list[str] = []
+    hosts: list[str] = []
+    services: list[str] = []
+    levels: list[str] = []
+    from_: str | None = Field(None, alias="from")
+    to: str | None = None
+    template_ids: list[str] = []
+    understood: list[Understood] = []
+    semantic: bool = False
+
+
+class TemplateCount(Shape):
+    """A message template and how many of the found lines are of it."""
+
+    id: str
+    template: str = Field(examples=["could not connect to server <*>"])
+    count: int
+    score: float = 0.0
+
+
+class IncidentBrief(Shape):
+    """An incident in a list."""
+
+    id: str
+    title: str = Field(examples=["postgresql on db1 refuses connections"])
+    status: Literal["open", "acknowledged", "resolved"]
+    severity: Literal["low", "medium", "high", "critical"]
+    start: str = Field(examples=[_T])
+    last: str = Field(examples=[_T])
+    end: str | None = ""
+    hosts: list[str]
+    services: list[str]
+    pipeline: str = ""
+    score: float = 0.0
+    signals: int = 0
+    cause: str = ""
+
+
+class Histogram(Shape):
+    """Lines per step of time; empty steps may be missing."""
+
+    step_s: float
+    buckets: list[tuple[str, int]]
+
+
+class SearchAnswer(Shape):
+    """What a search found."""
+
+    query: CompiledQuery
+    total: int
+    hits: list[LogHit]
+    templates: list[TemplateCount] = []
+    incidents: list[IncidentBrief] = []
+    histogram: Histogram | None = None
+    took_ms: float = 0.0
+    notes: list[str] = []
+
+
+class LogContext(Shape):
+    """A line and its neighbours of the same host and service."""
+
+    hit: LogHit
+    before: list[LogHit]
+    after: list[LogHit]
+
+
+class CitedSentence(Shape):
+    """A sentence and the evidence that it rests on."""
+
+    text: str
+    role: str = Field("claim", examples=["cause"])
+    evidence: list[str] = []
+
+
+class RankedHypothesis(Shape):
+    """A possible cause."""
+
+    entity: str = Field(examples=["host:db1 service:postgresql"])
+    kind: str
+    score: float
+    title: str = ""
+    why: str = ""
+    host: str = ""
+    service: str = ""
+    evidence: list[str] = []
+    against: list[str] = []
+    next_steps: list[str] = []
+
+
+class TimelineEntry(Shape):
+    """Something that happened during an incident."""
+
+    timestamp: str = Field(alias="@timestamp", examples=[_T])
+    kind: str = Field(examples=["log.new"])
+    text: str
+    host: str = ""
+    service: str = ""
+    score: float = 0.0
+    evidence: list[str] = []
+
+
+class SimilarIncident(IncidentBrief):
+    """An earlier incident with what people noted about it."""
+
+    notes: list[str] = []
+
+
+class ActionTaken(Shape):
+    """What a person did with an incident."""
+
+    kind: str
+    at: str
+    by: str = ""
+    text: str = ""
+    verdict: str = ""
+
+
+class ChartSpan(Shape):
+    """A metric worth looking at."""
+
+    host: str
+    metric: str
+    from_: str = Field(alias="from")
+    to: str
+
+
+class IncidentDetail(IncidentBrief):
+    """Everything known about an incident."""
+
+    summary: list[CitedSentence] = []
+    hypotheses: list[RankedHypothesis] = []
+    not_examined: list[str] = []
+    timeline: list[TimelineEntry] = []
+    similar: list[SimilarIncident] = []
+    actions: list[ActionTaken] = []
+    charts: list[ChartSpan] = []
+    templates: list[dict[str, Any]] = []
+
+
+class Diagnosis(Shape):
+    """Ranked causes for a span of time."""
+
+    from_: str | None = Field(alias="from")
+    to: str | None
+    hypotheses: list[RankedHypothesis]
+    not_examined: list[str] = []
+    summary: str = ""
+    sentences: list[CitedSentence] = []
+    incidents: list[str] = []
+
+
+class Evidence(Shape):
+    """What an evidence id stands for, with the thing itself in further members."""
+
+    id: str = Field(examples=["line:9f2c"])
+    type: Literal["line", "template", "metric", "signal"]
+    title: str
+
+
+class TemplateBrief(Shape):
+    """A mined message template."""
+
+    id: str
+    template: str
+    version: int = 1
+    count: int = 0
+    level: str = ""
+    service: str = ""
+    first_seen: str | None = ""
+    last_seen: str | None = ""
+    keywords: list[str] = []
+
+
+class TemplateDetail(TemplateBrief):
+    """A template with its course over time and its latest lines."""
+
+    entities: list[str] = []
+    sample: str = ""
+    alias_of: str = ""
+    histogram: Histogram | None = None
+    hits: list[LogHit] = []
+
+
+class Reason(Shape):
+    """A reason of a forecast."""
+
+    text: str
+    weight: float
+
+
+class ForecastItem(Shape):
+    """P(failure of the host within the horizon)."""
+
+    id: str
+    host: str
+    made: str
+    horizon_s: int
+    probability: float | None
+    calibrated: bool = False
+    state: str = Field("ok", examples=["ok", "not_enough_history"])
+    model: str = ""
+    reasons: list[Reason] = []
+
+
+class HostItem(Shape):
+    """A host that sent something."""
+
+    host: str
+    services: list[str] = []
+    lines: int = 0
+    metrics: int = 0
+    risk: ForecastItem | None = None
+    open_incidents: int = 0
+
+
+class SeriesItem(Shape):
+    """A metric series; ``points`` only when host and name were given."""
+
+    host: str
+    name: str
+    points: list[tuple[str, float | None]] | None = None
+
+
+class LevelHistogram(Shape):
+    """Lines per step of time and level."""
+
+    step_s: float
+    series: dict[str, list[tuple[str, int]]]
+
+
+class Anomaly(Shape):
+    """A signal in short."""
+
+    timestamp: str = Field(alias="@timestamp", examples=[_T])
+    text: str
+    score: float = 0.0
+    host: str = ""
+
+
+class Overview(Shape):
+    """The state of everything at a glance."""
+
+    from_: str | None = Field(alias="from")
+    to: str | None
+    lines: int = 0
+    histogram: LevelHistogram | None = None
+    incidents: list[IncidentBrief] = []
+    open: int = 0
+    risk: list[ForecastItem] = []
+    signals: int = 0
+    hosts: int = 0
+    templates: int = 0
+    anomalies: list[Anomaly] = []
+
+
+class SourceHealth(Shape):
+    """How a source of logs is doing."""
+
+    source: str
+    accepted: int = 0
+    parsed: int = 0
+    unparsed: int = 0
+    late: int = 0
+    future: int = 0
+    dropped: int = 0
+    last: str | None = ""
+    format: str = ""
+    advice: str = ""
+
+
+class ModelItem(Shape):
+    """A version of a model in the store."""
+
+    name: str
+    version: str
+    in_use: bool = False
+    created: str | None = ""
+    card: dict[str, Any] = {}
+
+
+class Readiness(Shape):
+    """Whether the service can do its work, and what holds it up."""
+
+    ready: bool
+    checks: dict[str, Any]

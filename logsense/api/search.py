@@ -1,0 +1,54 @@
+"""Search and single lines."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query
+
+from logsense.api import examples
+from logsense.api.examples import answers
+from logsense.api.params import Window, window
+from logsense.api.respond import Json
+from logsense.api.schemas import LogContext, SearchAnswer
+from logsense.workspace import Workspace
+
+#: Most lines that one answer may hold.
+MAX_LIMIT = 1000
+
+
+def router(workspace: Workspace) -> APIRouter:
+    """``/search`` and ``/logs/{id}``."""
+    routes = APIRouter(tags=["search"])
+
+    @routes.get("/search", response_model=SearchAnswer, responses=answers(examples.SEARCH))
+    def search(
+        span: Annotated[Window, Depends(window)],
+        q: Annotated[
+            str,
+            Query(
+                max_length=2000,
+                description="Plain words or `field:value` syntax; '' finds everything.",
+                examples=["which hosts could not reach the database last night?"],
+            ),
+        ] = "",
+        limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Lines in this answer")] = 20,
+        offset: Annotated[int, Query(ge=0, le=1_000_000, description="Lines to skip")] = 0,
+        sort: Annotated[Literal["relevance", "time"], Query(description="Best first or newest first")] = "relevance",
+    ) -> Json:
+        """Find lines by a question in plain words; the answer shows how it was understood.
+
+        `from` and `to` win over times in the question.
+        """
+        return Json(
+            workspace.search(q, from_=span.from_ns, to=span.to_ns, limit=limit, offset=offset, by_time=sort == "time")
+        )
+
+    @routes.get("/logs/{log_id:path}", response_model=LogContext, responses=answers(examples.LOG))
+    def log(
+        log_id: str, context: Annotated[int, Query(ge=0, le=200, description="Lines before and after")] = 5
+    ) -> Json:
+        """One line with the lines around it of the same host and service."""
+        return Json(workspace.log(log_id, context))
+
+    return routes

@@ -1,0 +1,260 @@
+"""Commands that answer: search, incidents, diagnose, forecast, templates, doctor."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from logsense.cli.common import (
+    DEFAULT_DATA,
+    LEVEL_STYLE,
+    SEVERITY_STYLE,
+    Config,
+    Data,
+    Json,
+    console,
+    print_json,
+    short_time,
+    table,
+    visible,
+    workspace,
+)
+
+From = Annotated[str | None, typer.Option("--from", metavar="TIME", help="2026-11-24T03:00Z, an epoch, or -15m.")]
+To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="End of the range (exclusive).")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=0, max=10_000, help="Most entries to show.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(search)
+    app.command()(incidents)
+    app.command()(diagnose)
+    app.command()(forecast)
+    app.command()(templates)
+    app.command()(doctor)
+
+
+def _time(text: str | None, name: str) -> int | None:
+    from logsense.timefmt import parse_time
+
+    return None if text is None else parse_time(text, name=name)
+
+
+def search(
+    question: Annotated[
+        str, typer.Argument(help='Plain words, or field:value syntax: `level:error host:db1 "exact words"`.')
+    ],
+    from_: From = None,
+    to: To = None,
+    limit: Limit = 10,
+    newest: Annotated[bool, typer.Option("--newest", help="Newest first instead of best first.")] = False,
+    now: Annotated[str | None, typer.Option("--now", metavar="TIME", help='What "last night" counts from.')] = None,
+    data: Data = DEFAULT_DATA,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Find lines, message types and incidents for a question.
+
+    Example: logsense search "who is trying to guess passwords" --data demo-data
+    """
+    space = workspace(data, config, models=True)
+    space.wait_for_models()
+    answer = space.search(
+        question,
+        from_=_time(from_, "--from"),
+        to=_time(to, "--to"),
+        limit=limit,
+        now=_time(now, "--now"),
+        by_time=newest,
+    )
+    if json:
+        print_json(answer)
+        return
+    _print_answer(answer)
+
+
+def _print_answer(answer: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    out = console()
+    query = answer["query"]
+    for chip in query["understood"]:
+        out.print(
+            Text.assemble(("understood  ", "dim"), f"{chip['what']}: {chip['means']}", ("  ← ", "dim"), chip["said"])
+        )
+    for note in answer["notes"]:
+        out.print(Text(f"note  {note}", "yellow"))
+    if not answer["total"]:
+        out.print("Nothing found. Try fewer or other words, or a wider --from/--to.")
+        return
+    if answer["incidents"]:
+        out.print(Text("\nIncidents", "bold"))
+        for row in answer["incidents"]:
+            out.print(Text.assemble(f"  {row['id']:8}", (f"{row['severity']:9}", SEVERITY_STYLE[row["severity"]]),
+                                    f"{short_time(row['start'])}  {visible(row['title'])}"))  # fmt: skip
+    if answer["templates"]:
+        out.print(Text("\nMessage types", "bold"))
+        for row in answer["templates"][:8]:
+            out.print(Text.assemble((f"  {row['count']:>7}× ", "cyan"), visible(row["template"])), overflow="fold")
+    out.print(Text(f"\nLines ({len(answer['hits'])} of {answer['total']}, {answer['took_ms']:.0f} ms)", "bold"))
+    for hit in answer["hits"]:
+        level = hit["level"]
+        out.print(
+            Text.assemble(
+                (f"  {short_time(hit['@timestamp'])} ", "dim"),
+                (f"{hit['host']} {hit['service']} ".lstrip(), "blue"),
+                (f"{level} " if level else "", LEVEL_STYLE.get(level, "")),
+                visible(hit["message"][:400]).replace("\n", "\n    "),
+            )
+        )
+
+
+def incidents(
+    incident_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Show this one in full.")] = None,
+    status: Annotated[str | None, typer.Option(help="open, acknowledged or resolved.")] = None,
+    from_: From = None,
+    to: To = None,
+    limit: Limit = 50,
+    data: Data = DEFAULT_DATA,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """List incidents, or explain one: what broke, since when, why, and what to check next."""
+    space = workspace(data, config)
+    if incident_id:
+        incident = space.incident(incident_id)
+        print_json(incident) if json else print_incident(incident)
+        return
+    rows = space.incidents(from_=_time(from_, "--from"), to=_time(to, "--to"), status=status, limit=limit)
+    if json:
+        print_json(rows)
+        return
+    from rich.text import Text
+
+    table(
+        "",
+        ["id", "severity", "status", "start", "where", "what", "most likely cause"],
+        (
+            (r["id"], Text(r["severity"], SEVERITY_STYLE[r["severity"]]), r["status"], short_time(r["start"]),
+             ", ".join(r["hosts"]), r["title"], r["cause"])
+            for r in rows
+        ),
+        empty="No incidents. That is what quiet looks like.",
+    )  # fmt: skip
+
+
+def print_incident(incident: dict[str, Any]) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    out = console()
+    severity = incident["severity"]
+    out.print(Text.assemble((f"{incident['id']}  ", "bold"), (f"{severity}  ", SEVERITY_STYLE[severity]),
+                            (f"{incident['status']}  ", "dim"), (visible(incident["title"]), "bold")))  # fmt: skip
+    end = f" to {short_time(incident['end'])}" if incident["end"] else ", still going on"
+    out.print(Text(f"{short_time(incident['start'])}{end}  ·  {', '.join(incident['hosts'])}", "dim"))
+    cited: dict[str, int] = {}
+    body = Text()
+    for sentence in incident["summary"]:
+        body.append(visible(sentence["text"]))
+        marks = [str(cited.setdefault(e, len(cited) + 1)) for e in sentence["evidence"][:3]]
+        body.append(f" [{','.join(marks)}] " if marks else " ", "cyan")
+    out.print(Padding(body, (1, 2)))
+    if incident["hypotheses"]:
+        out.print(Text("Most likely causes", "bold"))
+        for rank, h in enumerate(incident["hypotheses"][:3], 1):
+            out.print(
+                Padding(
+                    Text.assemble(f"{rank}. {visible(h['title'])}", (f"  {h['entity']}  score {h['score']}", "dim")),
+                    (0, 2),
+                )
+            )
+            if h["why"]:
+                out.print(Padding(Text(visible(h["why"])), (0, 5)))
+            for step in h["next_steps"] if rank == 1 else []:
+                out.print(Padding(Text(f"→ {step}", "green"), (0, 5)))
+    if incident["not_examined"]:
+        out.print(Text("Not looked at: " + "; ".join(incident["not_examined"]), "yellow"))
+    if cited:
+        out.print(Text("\nEvidence", "bold"))
+        for evidence, number in cited.items():
+            out.print(Text(f"  [{number}] {evidence}", "dim"))
+
+
+def diagnose(
+    from_: From = None,
+    to: To = None,
+    data: Data = DEFAULT_DATA,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Rank what may have gone wrong in a time range, with evidence for and against."""
+    answer = workspace(data, config).diagnose(_time(from_, "--from"), _time(to, "--to"))
+    if json:
+        print_json(answer)
+        return
+    typer.echo(visible(answer["summary"]))
+
+
+def forecast(
+    host: Annotated[str | None, typer.Option(help="Only this host.")] = None,
+    limit: Limit = 20,
+    data: Data = DEFAULT_DATA,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Show the probability that a host fails soon, and what raises it (newest first)."""
+    rows = workspace(data, config).forecasts(host=host, limit=limit)
+    if json:
+        print_json(rows)
+        return
+    table(
+        "",
+        ["made", "host", ">risk", "within", "state", "because"],
+        (
+            (short_time(r["made"]), r["host"],
+             f"{r['probability']:.0%}" + ("" if r["calibrated"] else " uncalibrated") if r["state"] == "ok" else "–",
+             f"{r['horizon_s']} s", r["state"].replace("_", " "), "; ".join(x["text"] for x in r["reasons"][:3]))
+            for r in rows
+        ),
+        empty="No forecasts yet: they start once a host has sent lines or metrics for some minutes.",
+    )  # fmt: skip
+
+
+def templates(
+    order: Annotated[str, typer.Option(help="count, new or last.")] = "count",
+    limit: Limit = 40,
+    data: Data = DEFAULT_DATA,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """List the message types that were mined."""
+    rows = workspace(data, config).templates(limit=limit, order=order)
+    if json:
+        print_json(rows)
+        return
+    table(
+        "",
+        [">count", "id", "service", "level", "template"],
+        ((r["count"], r["id"], r["service"], r["level"], r["template"]) for r in rows),
+        empty="No templates yet.",
+    )
+
+
+def doctor(data: Data = DEFAULT_DATA, config: Config = None, json: Json = False) -> None:
+    """Per source: accepted, parsed, unparsed, late, dropped, and what to do about it."""
+    rows = workspace(data, config).doctor()
+    if json:
+        print_json(rows)
+        return
+    table(
+        "",
+        ["source", "format", ">accepted", ">parsed", ">unparsed", ">late", ">future", ">dropped", "last", "what to do"],
+        (
+            (r["source"], r["format"], r["accepted"], r["parsed"], r["unparsed"], r["late"], r["future"], r["dropped"],
+             short_time(r["last"]), r["advice"] or "all is well")
+            for r in rows
+        ),
+        empty="No source has sent anything yet.",
+    )  # fmt: skip

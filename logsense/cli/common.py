@@ -1,0 +1,102 @@
+"""What the commands share: options, opening a data folder, and output for people or programs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from logsense.errors import BadInput
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from logsense.workspace import Workspace
+
+DATA_HELP = "Folder that holds spool, index and state."
+Data = Annotated[Path, typer.Option("--data", metavar="DIR", envvar="LOGSENSE_DATA", help=DATA_HELP)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", envvar="LOGSENSE_CONFIG", help="Settings file (TOML).")
+]
+DEFAULT_DATA = Path("logsense-data")
+LEVEL_STYLE = {
+    "emergency": "bold red", "alert": "bold red", "critical": "bold red", "error": "red", "warning": "yellow",
+    "notice": "cyan", "debug": "dim", "trace": "dim",
+}  # fmt: skip
+SEVERITY_STYLE = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "dim"}
+
+
+def console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=not sys.stdout.isatty() and not stderr)
+
+
+def workspace(data: Path, config: Path | None = None, *, models: bool = False) -> Workspace:
+    """The data folder for asking; a missing one is an error that says how to make one."""
+    from logsense.config import load_settings
+    from logsense.workspace import Workspace
+
+    if not (data / "index").is_dir():
+        raise BadInput(
+            f"There is no logsense data in {data}.",
+            why="nothing was ingested there yet",
+            fix="give the folder with --data, or fill it: `logsense ingest FILE --data DIR` or `logsense serve`",
+        )
+    return Workspace(data, load_settings(config), load_models=models)
+
+
+def print_json(value: Any) -> None:
+    import orjson
+
+    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    sys.stdout.flush()
+
+
+def print_ndjson(rows: Iterable[Any]) -> None:
+    """One compact JSON document a line; flushed when done or when the reader is a person."""
+    import orjson
+
+    out = sys.stdout.buffer
+    for row in rows:
+        out.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+    out.flush()
+
+
+def visible(text: str) -> str:
+    """Control characters made visible, so that a log line cannot drive the terminal (log injection)."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str = "") -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for column in columns:
+        made.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
+    count = 0
+    for row in rows:
+        made.add_row(*[cell if isinstance(cell, Text) else Text(visible(str(cell))) for cell in row])
+        count += 1
+    if count:
+        console().print(made)
+    elif empty:
+        typer.echo(empty)
+
+
+def short_time(text: str | None) -> str:
+    """``2026-11-24T03:00:01.123Z`` -> ``11-24 03:00:01``."""
+    return f"{text[5:10]} {text[11:19]}" if text else ""
+
+
+def stdout_is_terminal() -> bool:
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"

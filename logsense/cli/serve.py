@@ -1,0 +1,73 @@
+"""Commands that run until they are stopped: serve, worker, demo."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from logsense.cli.common import DEFAULT_DATA, Config, Data, console
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(serve)
+    app.command(hidden=True)(worker)
+    app.command()(demo)
+
+
+def serve(
+    data: Data = DEFAULT_DATA,
+    host: Annotated[str | None, typer.Option(help="Address to listen on [127.0.0.1].")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port of API, pages and receivers [8514].")] = None,
+    syslog_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="UDP and TCP port for syslog, 0 for none [5514].")
+    ] = None,
+    tail: Annotated[
+        list[str] | None, typer.Option(help="Follow these files too; {host} and {service} in the path are understood.")
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Accept logs and metrics, and answer questions. Works without any configuration."""
+    from logsense.config import load_settings
+    from logsense.server import serve as run
+
+    settings = load_settings(config)
+    table = dict(settings.tables.get("server", {}))
+    table |= {k: v for k, v in {"host": host, "port": port, "syslog_port": syslog_port}.items() if v is not None}
+    settings = dataclasses.replace(settings, tables={**settings.tables, "server": table})
+    syslog = settings.section("server").syslog_port
+
+    def banner(url: str) -> None:
+        typer.echo(f"logsense is ready: {url}")
+        typer.echo(
+            f"  send logs     curl --data-binary @/var/log/syslog -H 'Content-Type: text/plain' {url}/api/v1/logs"
+        )
+        typer.echo(f"  Elasticsearch clients and shippers   {url}")
+        if syslog:
+            typer.echo(f"  syslog        udp and tcp port {syslog}")
+        typer.echo(f"  data          {data.resolve()}")
+        typer.echo("Ctrl-C ends it.")
+
+    run(data, settings, config=config, say=lambda text: typer.echo(text, err=True), tail=tail or (), banner=banner)
+    typer.echo("logsense has stopped; everything accepted is kept.")
+
+
+def worker(data: Data = DEFAULT_DATA, config: Config = None) -> None:
+    """Move lines from the spool to the index (started by `serve`)."""
+    from logsense.config import load_settings
+    from logsense.worker import Worker
+
+    Worker(data, load_settings(config)).run()
+
+
+def demo(
+    data: Data = Path("demo-data"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the pages.")] = 8514,
+    exit_: Annotated[bool, typer.Option("--exit", help="End after printing instead of serving the pages.")] = False,
+) -> None:
+    """Read the recorded samples, show what broke in them and why, then serve the pages."""
+    from logsense.cli.demo import run_demo
+
+    run_demo(data, port, stay=not exit_, out=console())

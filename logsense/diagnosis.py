@@ -1,0 +1,48 @@
+"""Where the index and the root-cause ranking meet: the same way for incidents and for any stretch of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from logsense.record import Hypothesis, Incident, Sentence
+from logsense.rootcause import RootcauseOptions, as_text, gather, gather_incident, rank, summarise, title
+from logsense.stages import Index
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What may have gone wrong in a stretch of time; ``text`` is the summary for reading."""
+
+    hypotheses: list[Hypothesis]
+    sentences: list[Sentence]
+    not_examined: list[str]
+    text: str
+
+
+def explain(
+    index: Index, incident: Incident, *, calls: Iterable[tuple[str, str]] = (), options: RootcauseOptions | None = None
+) -> Incident:
+    """A copy with hypotheses, summary and title. ``calls`` are learnt (caller host, called host) pairs."""
+    evidence = gather_incident(index, incident, sorted(calls), options)
+    hypotheses = rank(evidence, options)
+    summary, absent = summarise(incident, hypotheses, evidence)
+    return replace(
+        incident, title=title(incident, hypotheses), hypotheses=hypotheses, summary=summary, not_examined=absent
+    )
+
+
+def diagnose_range(
+    index: Index,
+    from_ns: int,
+    to_ns: int,
+    *,
+    calls: Iterable[tuple[str, str]] = (),
+    options: RootcauseOptions | None = None,
+) -> Diagnosis:
+    """Ranked hypotheses for ``from_ns <= t < to_ns`` over all hosts."""
+    signals = index.signals(from_ns, to_ns)
+    evidence = gather(index, from_ns, to_ns - 1, signals, (), sorted(calls), options)
+    hypotheses = rank(evidence, options)
+    sentences, absent = summarise(None, hypotheses, evidence)
+    return Diagnosis(hypotheses, sentences, absent, as_text(sentences, evidence=True))

@@ -1,0 +1,100 @@
+"""Keywords and embeddings in the background, so that a model never holds up a line.
+
+The models are loaded and used in one daemon thread. The pipeline hands over changed templates and takes
+finished ones back between two batches; only the pipeline's thread touches the index.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from logsense.record import Template
+
+if TYPE_CHECKING:
+    import numpy as np
+
+BATCH = 64
+#: A young template's text still changes with every few lines: let it settle before a model looks at it.
+SETTLE_S = 0.5
+
+
+class BackgroundEnricher:
+    """Owns the models' thread. ``submit`` and ``take`` are called from the pipeline's thread."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._waiting: dict[str, tuple[Template, float]] = {}
+        self._done: list[tuple[list[Template], np.ndarray]] = []
+        self._lock = threading.Condition()
+        self._busy = False
+        self._stop = False
+        self.state = "loading"
+        self.model = ""
+        self._thread = threading.Thread(target=self._run, name="enrich", daemon=True)
+        self._thread.start()
+
+    def submit(self, templates: Sequence[Template]) -> None:
+        """Templates whose text is new; the latest version of each wins."""
+        now = time.monotonic()
+        with self._lock:
+            for template in templates:
+                if template.enriched_version < template.version and not template.alias_of:
+                    first = self._waiting.get(template.id, (template, now))[1]
+                    self._waiting[template.id] = (template, first)
+            self._lock.notify()
+
+    def take(self) -> list[tuple[list[Template], np.ndarray]]:
+        """What was finished since the last call: templates with keywords, and their vectors."""
+        with self._lock:
+            done, self._done = self._done, []
+        return done
+
+    def wait(self, timeout_s: float) -> bool:
+        """Until nothing waits any more (True), or the models cannot be loaded, or the time is over (False)."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            with self._lock:
+                if self.state.startswith("down"):
+                    return False
+                if not self._waiting and not self._busy:
+                    return True
+            time.sleep(0.01)
+        return False
+
+    def close(self) -> None:
+        with self._lock:
+            self._stop = True
+            self._lock.notify()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        enricher = self._make()
+        enricher.start()
+        if not enricher.wait():
+            # Search goes on by words; /readyz shows why it does not understand meaning.
+            self.state = f"down: {enricher.problem.what if enricher.problem else 'the models did not load'}"
+            return
+        self.model, self.state = enricher.embedder.name, "ok"
+        while True:
+            with self._lock:
+                while not self._waiting and not self._stop:
+                    self._lock.wait(1.0)
+                if self._stop:
+                    return
+                batch = self._ripe()
+                self._busy = bool(batch)
+            if not batch:
+                time.sleep(0.05)
+                continue
+            finished = enricher.enrich(batch)
+            with self._lock:
+                self._done.append(finished)
+                self._busy = False
+
+    def _ripe(self) -> list[Template]:
+        limit = time.monotonic() - SETTLE_S
+        ids = [i for i, (_, since) in self._waiting.items() if since <= limit][:BATCH]
+        return [self._waiting.pop(i)[0] for i in ids]

@@ -1,0 +1,23 @@
+"""Turn signals into incidents: grouping, life cycle, recurrence, learnt dependencies between hosts."""
+
+from __future__ import annotations
+
+from logsense.incidents.dependencies import Dependencies
+from logsense.incidents.grouping import Incidents
+from logsense.incidents.lifecycle import effective, noise, resemblance, similar
+from logsense.incidents.options import IncidentOptions
+from logsense.incidents.scoring import Fault, Report, Score, score
+
+__all__ = [
+    "Dependencies",
+    "Fault",
+    "IncidentOptions",
+    "Incidents",
+    "Report",
+    "Score",
+    "effective",
+    "noise",
+    "resemblance",
+    "score",
+    "similar",
+]

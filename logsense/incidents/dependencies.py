@@ -1,0 +1,210 @@
+"""Which hosts depend on which, learnt from their lines.
+
+Two kinds of traces. *Mentions*: a line on ``web1`` that names ``app1`` or its address; the words around it say
+who calls whom ("upstream", "connect to" against "connection received: host=", "from"). *Shared identifiers*:
+the same order number, path or request id on both within seconds, far more often than by chance; chance is
+measured with the other host's identifiers of a moment before. Sharing ties hosts whose addresses nobody
+states; an address that one of them calls is then taken for the other's when only that other is left.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterable, Mapping
+
+from logsense.record import LogRecord
+
+_ADDRESS = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\.\d)")
+_NAME = re.compile(r"(?<![\w.-])[a-zA-Z][a-zA-Z0-9-]{1,62}(?:\.[a-zA-Z0-9-]{1,62})*")
+# words in front of a name that make it the one who calls us
+_CALLER = re.compile(
+    r"(from|client|rhost|peer|source|src|user|received|accepted|by|host)[\s:=@\"'\[(]*$", re.IGNORECASE
+)
+_OWN = re.compile(r"(listen\w*|bind|bound|laddr|server address|on ipv4 address)\b[^,;]{0,24}$", re.IGNORECASE)
+_OWN_FIELDS = ("host.ip", "destination.ip", "server.ip")
+_PEER_FIELDS = ("source.ip", "client.ip", "source.address", "client.address")
+_CALLED_FIELDS = ("upstream.address", "url.domain", "server.address", "destination.address", "logsense.upstream")
+MIN_MENTIONS = 3  # fewer may be chance
+_IDENTIFIER = re.compile(r"(?<![\w.:-])(?=[\w-]*\d)[\w-]{3,64}(?![\w.:-])")
+MIN_SHARED = 12  # identifiers seen on both hosts within a span
+LIFT = 3.0  # that many times more than by chance
+SPAN_NS = 5_000_000_000
+MAX_IDENTIFIERS = 300  # per host and span
+MAX_PLACES = 5_000  # hosts and addresses followed
+MAX_COMPARED = 40  # hosts whose identifiers are compared with each other: the work is quadratic
+
+
+class Dependencies:
+    """Counts who mentions whom. ``addresses`` (address -> host) is used as given and extended by what is learnt;
+    ``calls`` are known (caller, called) pairs.
+
+    Mentions cost a scan of the first lines of each *template and host* and of a small share of further ones;
+    identifiers a scan of at most ``MAX_IDENTIFIERS`` lines per host and span, and only where hosts are few.
+    """
+
+    def __init__(self, addresses: Mapping[str, str] | None = None, calls: Iterable[tuple[str, str]] = ()) -> None:
+        self.addresses: dict[str, str] = dict(addresses or {})
+        self.stated = tuple(calls)
+        self.hosts: set[str] = set()
+        self._calls: dict[tuple[str, str], int] = {}  # (caller host, name or address called) -> mentions
+        self._called_by: dict[tuple[str, str], int] = {}  # (host, name or address of its caller) -> mentions
+        self._looked: dict[tuple[str, str], int] = {}
+        self._span = -1
+        self._now: dict[str, set[str]] = {}
+        self._before: dict[str, set[str]] = {}
+        self._shared: dict[tuple[str, str], list[int]] = {}  # (host, host) sorted -> [together, by chance]
+        self._edges: list[tuple[str, str]] | None = None
+
+    def learn(self, records: Iterable[LogRecord]) -> None:
+        """Look at a batch, roughly in time order. Never raises on content."""
+        self._edges = None
+        for record in records:
+            if not record.host:
+                continue
+            self._identify(record)
+            if record.host not in self.hosts and len(self.hosts) < MAX_PLACES:
+                self.hosts.add(record.host)
+            looked = self._looked.get((record.host, record.template_id), 0)
+            if len(self._looked) < MAX_PLACES * 20 or looked:
+                self._looked[record.host, record.template_id] = looked + 1
+            if looked < 20 or looked % 50 == 0:
+                self._look(record)
+
+    def _look(self, record: LogRecord) -> None:
+        host, fields = record.host, record.fields
+        for name in _OWN_FIELDS:
+            if isinstance(address := fields.get(name), str) and name == "host.ip":
+                self.addresses.setdefault(address, host)
+        for name in _PEER_FIELDS:
+            if isinstance(peer := fields.get(name), str):
+                self._count(self._called_by, host, peer)
+        for name in _CALLED_FIELDS:
+            if isinstance(callee := fields.get(name), str):
+                self._count(self._calls, host, callee.rpartition(":")[0] or callee)
+        message = (record.original or record.message)[:1000]
+        for found in _ADDRESS.finditer(message):
+            before = message[max(0, found.start() - 40) : found.start()]
+            if _OWN.search(before) and not found.group().startswith(("0.", "127.")):
+                self.addresses.setdefault(found.group(), host)
+            else:
+                self._count(self._called_by if _CALLER.search(before) else self._calls, host, found.group())
+        for found in _NAME.finditer(message):
+            name = found.group()
+            if name in self.hosts and name != host:
+                before = message[max(0, found.start() - 40) : found.start()]
+                self._count(self._called_by if _CALLER.search(before) else self._calls, host, name)
+
+    def _identify(self, record: LogRecord) -> None:
+        span = record.timestamp_ns // SPAN_NS
+        if span > self._span:
+            self._compare()
+            self._before = self._now if span == self._span + 1 else {}
+            self._now, self._span = {}, span
+        elif span < self._span:
+            return
+        mine = self._now.setdefault(record.host, set())
+        if len(mine) < MAX_IDENTIFIERS:
+            mine.update(_IDENTIFIER.findall((record.original or record.message)[:300]))
+
+    def _compare(self) -> None:
+        """Count what hosts shared in the span that ended, and what they would have shared by chance."""
+        if not 2 <= len(self._now) <= MAX_COMPARED:
+            return
+        hosts = sorted(self._now)
+        for number, one in enumerate(hosts):
+            for two in hosts[number + 1 :]:
+                row = self._shared.setdefault((one, two), [0, 0])
+                # only what is new in this span: a constant (a port, a path) is no trace of one request
+                new_one = self._now[one] - self._before.get(one, set())
+                new_two = self._now[two] - self._before.get(two, set())
+                row[0] += len(new_one & new_two)
+                row[1] += len(new_one & self._before.get(two, set()))
+
+    def _together(self) -> set[tuple[str, str]]:
+        return {
+            pair for pair, (both, chance) in self._shared.items() if both >= MIN_SHARED and both >= LIFT * (chance + 1)
+        }
+
+    def _count(self, where: dict[tuple[str, str], int], host: str, other: str) -> None:
+        if other == host or other.startswith(("127.", "0.")) or other in ("", "localhost"):
+            return
+        key = (host, other[:255])
+        if key in where or len(where) < MAX_PLACES * 4:
+            where[key] = where.get(key, 0) + 1
+
+    def edges(self) -> list[tuple[str, str]]:
+        """(caller host, called host), sorted. Hosts that only share identifiers come in both directions."""
+        if self._edges is None:
+            self._edges = self._make_edges()
+        return self._edges
+
+    def _make_edges(self) -> list[tuple[str, str]]:
+        together = self._together()
+        guessed = self._guess(together)
+        found: dict[tuple[str, str], int] = {}
+        for (host, name), count in self._calls.items():
+            other = self._host(name, guessed)
+            if other and other != host:
+                found[host, other] = found.get((host, other), 0) + count
+        for (host, name), count in self._called_by.items():
+            other = self._host(name, guessed)
+            if other and other != host:
+                found[other, host] = found.get((other, host), 0) + count
+        edges = {
+            edge
+            for edge, count in found.items()
+            if count >= MIN_MENTIONS and count * 4 >= found.get((edge[1], edge[0]), 0)
+        }
+        for one, two in together:
+            if (one, two) not in edges and (two, one) not in edges:
+                edges |= {(one, two), (two, one)}
+        return sorted(edges | set(self.stated))
+
+    def _guess(self, together: set[tuple[str, str]]) -> dict[str, str]:
+        """Addresses nobody stated: what a host calls is its only partner that has no address yet."""
+        placed, guessed = set(self.addresses.values()), dict[str, str]()
+        for (host, name), count in sorted(self._calls.items(), key=lambda item: (-item[1], item[0])):
+            if count < MIN_MENTIONS or name in self.hosts or name in self.addresses or name in guessed:
+                continue
+            partners = {two if one == host else one for one, two in together if host in (one, two)}
+            free = partners - placed - set(guessed.values())
+            if len(free) == 1:
+                guessed[name] = free.pop()
+        return guessed
+
+    def _host(self, name: str, guessed: Mapping[str, str]) -> str:
+        return name if name in self.hosts else self.addresses.get(name, guessed.get(name, ""))
+
+    def related(self, one: str, two: str) -> bool:
+        """True when either calls the other, directly."""
+        links = self.edges()
+        return (one, two) in links or (two, one) in links
+
+    def load(self, db: sqlite3.Connection) -> None:
+        """Read the counts; the table is made if it is missing."""
+        db.execute("CREATE TABLE IF NOT EXISTS dependencies_state (id INTEGER PRIMARY KEY, body TEXT)")
+        row = db.execute("SELECT body FROM dependencies_state WHERE id = 0").fetchone()
+        if row:
+            body = json.loads(row[0])
+            self.addresses.update(body["addresses"])
+            self.hosts = set(body["hosts"])
+            self._calls = {(a, b): n for a, b, n in body["calls"]}
+            self._called_by = {(a, b): n for a, b, n in body["called_by"]}
+            self._looked = {(a, b): n for a, b, n in body["looked"]}
+            self._shared = {(a, b): [both, chance] for a, b, both, chance in body["shared"]}
+            self._edges = None
+
+    def save(self, db: sqlite3.Connection) -> None:
+        """Write the counts as JSON. Does not commit."""
+        db.execute("CREATE TABLE IF NOT EXISTS dependencies_state (id INTEGER PRIMARY KEY, body TEXT)")
+        body = {
+            "addresses": self.addresses,
+            "hosts": sorted(self.hosts),
+            "calls": [[*key, n] for key, n in self._calls.items()],
+            "called_by": [[*key, n] for key, n in self._called_by.items()],
+            "looked": [[*key, n] for key, n in self._looked.items()],
+            "shared": [[*key, *row] for key, row in self._shared.items()],
+        }
+        db.execute("INSERT OR REPLACE INTO dependencies_state VALUES (0, ?)", (json.dumps(body),))

@@ -1,0 +1,311 @@
+"""Group signals into incidents: by time, place and dependency; open on enough evidence; calm, resolve, reopen."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+
+from logsense.incidents.evidence import aspect, strength
+from logsense.incidents.naming import severity_of, title_of
+from logsense.incidents.options import IncidentOptions
+from logsense.record import Incident, Signal
+
+SECOND = 1_000_000_000
+SAME_WORDS = 3  # word triples of an error that another group must have used: a phrase of five words
+SAME_MEANING = 0.85  # cosine of template embeddings
+MAX_PHRASES = 400
+_QUOTED = re.compile(r"`(.+)`", re.DOTALL)
+_WORDS = re.compile(r"[a-z][a-z']+", re.IGNORECASE)
+Related = Callable[[str, str], bool]
+
+
+@dataclass(slots=True)
+class Group:
+    """Signals that belong together; becomes an incident when ``id`` is set."""
+
+    pipeline: str
+    start_ns: int
+    last_ns: int
+    id: str = ""
+    hosts: dict[str, float] = field(default_factory=dict)  # host -> sum of scores
+    services: dict[str, float] = field(default_factory=dict)
+    signals: dict[str, float] = field(default_factory=dict)  # signal id -> score, at most max_signals
+    templates: dict[str, float] = field(default_factory=dict)
+    best: dict[str, tuple[str, float]] = field(default_factory=dict)  # aspect -> (kind, score)
+    leads: list[dict] = field(default_factory=list)  # the strongest signals, for the title
+    phrases: list[str] = field(default_factory=list)  # word triples of its errors
+    status: str = "open"
+    end_ns: int = 0
+    opened_ns: int = 0
+    count: int = 0
+
+    def strength(self) -> float:
+        return strength(self.best)
+
+    def place(self, signal: Signal) -> bool:
+        return signal.host in self.hosts if signal.host else signal.service in self.services
+
+
+class Incidents:
+    """Feed with the signals of each closed window, in time order; get back the incidents that changed.
+
+    ``related(a, b)`` says whether trouble can spread between two hosts (see ``dependencies``). Hosts of one
+    pipeline that complain in the same words at the same time are related, too: a client repeats its server's
+    error. ``similarity`` compares template ids by meaning (cosine of their embeddings) and is optional.
+    """
+
+    def __init__(
+        self,
+        options: IncidentOptions | None = None,
+        related: Related | None = None,
+        similarity: Callable[[list[str], list[str]], float] | None = None,
+    ) -> None:
+        self.options = options or IncidentOptions()
+        self.related: Related = related or (lambda a, b: False)
+        self.similarity = similarity
+        self.next_number = 1
+        self._active: list[Group] = []
+        self._closed: list[Group] = []
+
+    def update(self, signals: Iterable[Signal], now_ns: int) -> list[Incident]:
+        """Take the signals of one or more windows; ``now_ns`` is the event time up to which all is known.
+
+        Returns the incidents that opened, grew, calmed or reopened, oldest first. A signal whose id is known
+        extends its group without counting twice.
+        """
+        changed: dict[int, Group] = {}
+        by_host: dict[tuple[str, str], list[Group]] = {}
+        for group in self._active:
+            self._enter(by_host, group)
+        for signal in sorted(signals, key=lambda s: (s.end_ns, s.start_ns, s.id)):
+            self._expire(signal.end_ns, changed, by_host)
+            group = self._find(signal, by_host)
+            self._absorb(group, signal)
+            self._enter(by_host, group)
+            changed[id(group)] = group
+        for group in list(changed.values()):
+            if not group.id and group in self._active and group.strength() >= self.bar():
+                self._open(group, now_ns, changed, by_host)
+        self._expire(now_ns, changed, by_host)
+        return [self.incident(g) for g in sorted(changed.values(), key=lambda g: (g.start_ns, g.id)) if g.id]
+
+    def bar(self) -> float:
+        """Joint score that opens an incident: once in so many windows on healthy data."""
+        per_day = 86_400 / self.options.window_s
+        return math.log10(per_day / max(self.options.false_incidents_per_day, 1e-3))
+
+    # -- membership ------------------------------------------------------------------------------------
+
+    def _enter(self, by_host: dict[tuple[str, str], list[Group]], group: Group) -> None:
+        for host in group.hosts or {"": 0.0}:
+            groups = by_host.setdefault((host, "" if host else group.pipeline), [])
+            if not any(known is group for known in groups):
+                groups.append(group)
+
+    def _find(self, signal: Signal, by_host: dict[tuple[str, str], list[Group]]) -> Group:
+        """The group that the signal belongs to: same place first, then a related one, else a new one."""
+        near = [
+            g for g in by_host.get((signal.host, "" if signal.host else signal.pipeline), []) if self._fits(g, signal)
+        ]
+        if not signal.host:
+            near = [g for g in near if signal.service in g.services]
+        if not near and signal.host:
+            for (host, _), groups in by_host.items():
+                if (
+                    host
+                    and host != signal.host
+                    and (self.related(host, signal.host) or self.related(signal.host, host))
+                ):
+                    near += [g for g in groups if self._fits(g, signal) and self._same_pipeline(g, signal)]
+        if not near:
+            near = self._same_words(signal)
+        if not near:
+            group = Group(signal.pipeline, signal.start_ns, signal.end_ns)
+            self._active.append(group)
+            return group
+        near.sort(key=lambda g: (not g.id, -g.last_ns, g.start_ns))
+        target = near[0]
+        for other in near[1:]:  # groups that are not incidents yet join the one that the signal ties them to
+            if other is not target and not other.id:
+                self._merge(target, other, by_host)
+        return target
+
+    def _same_words(self, signal: Signal) -> list[Group]:
+        """Groups of the pipeline whose errors are worded (or, with embeddings, meant) like this one."""
+        said = phrases(signal)
+        if not said:
+            return []
+        near = []
+        for group in self._active:
+            if not self._fits(group, signal) or not self._same_pipeline(group, signal) or not group.phrases:
+                continue
+            if len(said & set(group.phrases)) >= SAME_WORDS or (
+                self.similarity is not None
+                and signal.template_id
+                and group.templates
+                and self.similarity([signal.template_id], list(group.templates)) >= SAME_MEANING
+            ):
+                near.append(group)
+        return near
+
+    def _fits(self, group: Group, signal: Signal) -> bool:
+        return group.status == "open" and signal.start_ns - group.last_ns <= self.options.join_s * SECOND
+
+    def _same_pipeline(self, group: Group, signal: Signal) -> bool:
+        return not group.pipeline or not signal.pipeline or group.pipeline == signal.pipeline
+
+    def _absorb(self, group: Group, signal: Signal) -> None:
+        known = signal.id in group.signals
+        group.start_ns = min(group.start_ns, max(signal.start_ns, group.start_ns - self.options.join_s * SECOND))
+        group.last_ns = max(group.last_ns, signal.end_ns)
+        group.pipeline = group.pipeline or signal.pipeline
+        if not known:
+            group.count += 1
+        if known or len(group.signals) < self.options.max_signals:
+            group.signals[signal.id] = max(signal.score, group.signals.get(signal.id, 0.0))
+        for name, weights in ((signal.host, group.hosts), (signal.service, group.services)):
+            if name:
+                weights[name] = max(weights.get(name, 0.0), signal.score)
+        if signal.template_id and (signal.template_id in group.templates or len(group.templates) < 200):
+            group.templates[signal.template_id] = max(signal.score, group.templates.get(signal.template_id, 0.0))
+        what = aspect(signal)
+        if signal.score > group.best.get(what, ("", -1.0))[1]:
+            group.best[what] = (signal.kind, signal.score)
+        if len(group.phrases) < MAX_PHRASES:
+            group.phrases.extend(sorted(phrases(signal) - set(group.phrases)))
+        self._lead(group, signal)
+
+    def _lead(self, group: Group, signal: Signal) -> None:
+        lead = {
+            "id": signal.id, "kind": signal.kind, "score": signal.score, "host": signal.host,
+            "service": signal.service, "text": signal.text, "metric": signal.metric,
+        }  # fmt: skip
+        group.leads = [one for one in group.leads if one["id"] != signal.id]
+        group.leads.append(lead)
+        if len(group.leads) > 8:
+            group.leads.sort(key=lambda one: (-one["score"], one["id"]))
+            del group.leads[8:]
+
+    def _merge(self, target: Group, other: Group, by_host: dict[tuple[str, str], list[Group]]) -> None:
+        target.start_ns, target.last_ns = min(target.start_ns, other.start_ns), max(target.last_ns, other.last_ns)
+        for name in ("hosts", "services", "signals", "templates"):
+            mine = getattr(target, name)
+            for key, value in getattr(other, name).items():
+                mine[key] = max(value, mine.get(key, value))
+        for what, found in other.best.items():
+            if found[1] > target.best.get(what, ("", -1.0))[1]:
+                target.best[what] = found
+        target.leads = sorted([*target.leads, *other.leads], key=lambda one: (-one["score"], one["id"]))[:8]
+        target.phrases = list(dict.fromkeys([*target.phrases, *other.phrases]))[:MAX_PHRASES]
+        target.count += other.count
+        other.status = "merged"
+        self._remove(other, by_host)
+        self._enter(by_host, target)
+
+    def _remove(self, group: Group, by_host: dict[tuple[str, str], list[Group]]) -> None:
+        self._active = [g for g in self._active if g is not group]
+        for key in [(host, "") for host in group.hosts] + [("", group.pipeline)]:
+            if key in by_host:
+                by_host[key] = [g for g in by_host[key] if g is not group]
+
+    # -- life cycle ------------------------------------------------------------------------------------
+
+    def _open(
+        self, group: Group, now_ns: int, changed: dict[int, Group], by_host: dict[tuple[str, str], list[Group]]
+    ) -> None:
+        if again := self._same_again(group):
+            self._closed = [g for g in self._closed if g is not again]
+            again.status, again.end_ns = "open", 0
+            self._active.append(again)
+            self._merge(again, group, by_host)
+            changed.pop(id(group), None)
+            changed[id(again)] = again
+            return
+        group.id, group.opened_ns = f"inc-{self.next_number}", now_ns
+        self.next_number += 1
+
+    def _same_again(self, group: Group) -> Group | None:
+        """The incident that calmed down a moment ago at the same place with the same kinds of messages."""
+        for other in reversed(self._closed):
+            if group.start_ns - other.last_ns > self.options.reopen_s * SECOND:
+                continue
+            if not set(group.hosts) & set(other.hosts) or not (set(group.templates) | set(other.templates)):
+                continue
+            if jaccard(group.templates, other.templates) >= 0.5 and set(group.best) & set(other.best):
+                return other
+        return None
+
+    def _expire(self, now_ns: int, changed: dict[int, Group], by_host: dict[tuple[str, str], list[Group]]) -> None:
+        for group in [g for g in self._active if now_ns - g.last_ns > self._patience(g)]:
+            if group.id:
+                group.status, group.end_ns = "resolved", group.last_ns
+                self._closed = [*self._closed[-self.options.remembered :], group]
+                changed[id(group)] = group
+            self._remove(group, by_host)
+
+    def _patience(self, group: Group) -> int:
+        return (self.options.calm_s if group.id else self.options.join_s) * SECOND
+
+    # -- answers ---------------------------------------------------------------------------------------
+
+    def incident(self, group: Group) -> Incident:
+        """The record of a group, with what the grouping knows; hypotheses and summary are other people's."""
+        ranked = sorted(group.hosts, key=lambda host: (-group.hosts[host], host))
+        services = sorted(group.services, key=lambda service: (-group.services[service], service))
+        return Incident(
+            id=group.id, title=title_of(group.leads), status=group.status, start_ns=group.start_ns,
+            severity=severity_of(group.best, len(group.hosts), group.strength()), last_ns=group.last_ns,
+            end_ns=group.end_ns, pipeline=group.pipeline, hosts=ranked, services=services,
+            signal_ids=list(group.signals), template_ids=list(group.templates), score=group.strength(),
+        )  # fmt: skip
+
+    def opened_ns(self, incident_id: str) -> int:
+        """Event time at which the incident was opened; 0 if unknown."""
+        return next((g.opened_ns for g in [*self._active, *self._closed] if g.id == incident_id), 0)
+
+    # -- state -----------------------------------------------------------------------------------------
+
+    def load(self, db: sqlite3.Connection) -> None:
+        """Read groups and the next number; the table is made if it is missing."""
+        db.execute("CREATE TABLE IF NOT EXISTS incidents_state (id INTEGER PRIMARY KEY, body TEXT)")
+        row = db.execute("SELECT body FROM incidents_state WHERE id = 0").fetchone()
+        if not row:
+            return
+        body = json.loads(row[0])
+        self.next_number = body["next"]
+        self._active = [_group(one) for one in body["active"]]
+        self._closed = [_group(one) for one in body["closed"]]
+
+    def save(self, db: sqlite3.Connection) -> None:
+        """Write groups as JSON. Does not commit."""
+        db.execute("CREATE TABLE IF NOT EXISTS incidents_state (id INTEGER PRIMARY KEY, body TEXT)")
+        body = {
+            "next": self.next_number,
+            "active": [asdict(group) for group in self._active],
+            "closed": [asdict(group) for group in self._closed],
+        }
+        db.execute("INSERT OR REPLACE INTO incidents_state VALUES (0, ?)", (json.dumps(body),))
+
+
+def phrases(signal: Signal) -> set[str]:
+    """Word triples of an error's text; empty for other kinds. Numbers, names in brackets and case do not count."""
+    if signal.kind not in ("log.severity", "log.new"):
+        return set()
+    found = _QUOTED.search(signal.text)
+    words = [word.lower() for word in _WORDS.findall(found.group(1) if found else signal.text)]
+    return {" ".join(words[n : n + 3]) for n in range(len(words) - 2)}
+
+
+def jaccard(one: Iterable[str], two: Iterable[str]) -> float:
+    """Shared over all; 1 for two empty sets."""
+    a, b = set(one), set(two)
+    return len(a & b) / len(a | b) if a | b else 1.0
+
+
+def _group(body: dict) -> Group:
+    body["best"] = {what: (kind, score) for what, (kind, score) in body["best"].items()}
+    return Group(**body)

@@ -1,0 +1,124 @@
+"""What is known of all templates at once: aliases, words, and their vectors as one matrix.
+
+Kept in memory and read again when another process changed it (a counter in the database says so). Exact
+search over every vector: 10^4 templates of 384 numbers are one matrix product of 2 ms.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from logsense.index.state import State
+from logsense.index.text import camel_parts, words
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class TemplateCatalog:
+    """Aliases and words of templates."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._lock = threading.Lock()
+        self._seen = -1
+        self._survivor: dict[str, str] = {}
+        self._family: dict[str, list[str]] = {}
+        self._by_word: dict[str, list[str]] = {}
+
+    def _refresh(self) -> None:
+        with self._lock:
+            seen = self._state.counter("templates")
+            if seen == self._seen:
+                return
+            rows = self._state.template_words()
+            alias_of = {template_id: alias for template_id, _, alias, _ in rows if alias}
+            survivor = {template_id: _follow(template_id, alias_of) for template_id, _, _, _ in rows}
+            family: dict[str, list[str]] = {}
+            for template_id, target in survivor.items():
+                family.setdefault(target, []).append(template_id)
+            by_word: dict[str, list[str]] = {}
+            for template_id, text, _, keywords in rows:
+                # words of the text itself stand in the lines already
+                extra = {word for keyword in keywords for word in words(str(keyword))} | set(camel_parts(text))
+                for word in extra - set(words(text)):
+                    by_word.setdefault(word, []).append(template_id)
+            self._survivor, self._family, self._by_word, self._seen = survivor, family, by_word, seen
+
+    def survivor(self, template_id: str) -> str:
+        """The template that this one was merged into, or itself."""
+        self._refresh()
+        return self._survivor.get(template_id, template_id)
+
+    def family(self, template_id: str) -> list[str]:
+        """The survivor first, then every id that was merged into it."""
+        self._refresh()
+        target = self._survivor.get(template_id, template_id)
+        return [target, *sorted(item for item in self._family.get(target, ()) if item != target)]
+
+    def with_words(self, forms: Iterable[str]) -> list[str]:
+        """Templates whose keywords or identifier parts hold one of the words, and whose lines may not."""
+        self._refresh()
+        found = {template_id for form in forms for template_id in self._by_word.get(form, ())}
+        return sorted({item for template_id in found for item in self.family(template_id)})
+
+
+def _follow(template_id: str, alias_of: dict[str, str]) -> str:
+    seen = {template_id}
+    while (target := alias_of.get(template_id)) is not None and target not in seen:
+        seen.add(target)
+        template_id = target
+    return template_id
+
+
+class TemplateVectors:
+    """One matrix per embedding model."""
+
+    def __init__(self, state: State, catalog: TemplateCatalog) -> None:
+        self._state, self._catalog = state, catalog
+        self._lock = threading.Lock()
+        self._seen = -1
+        self._matrices: dict[str, tuple[list[str], np.ndarray]] = {}
+
+    def put(self, ids: Sequence[str], vectors: np.ndarray, model: str) -> None:
+        """``vectors``: float32 of shape (len(ids), dim), L2-normalised. Rows with NaN are left out."""
+        import numpy as np
+
+        matrix = np.ascontiguousarray(vectors, dtype=np.float32)
+        pairs = zip(ids, matrix, strict=True)
+        self._state.put_vectors([(item, model, row.tobytes()) for item, row in pairs if np.isfinite(row).all()])
+
+    def _matrix(self, model: str) -> tuple[list[str], np.ndarray]:
+        import numpy as np
+
+        with self._lock:
+            seen = self._state.counter("vectors")
+            if seen != self._seen:
+                self._matrices, self._seen = {}, seen
+            if model not in self._matrices:
+                rows = self._state.vectors(model)
+                width = max((len(blob) for _, blob in rows), default=0)
+                rows = [(template_id, blob) for template_id, blob in rows if len(blob) == width]
+                joined = np.frombuffer(b"".join(blob for _, blob in rows), dtype=np.float32)
+                ids = [template_id for template_id, _ in rows]
+                self._matrices[model] = (ids, joined.reshape(len(rows), -1) if rows else np.zeros((0, 0), np.float32))
+            return self._matrices[model]
+
+    def nearest(self, vector: np.ndarray, k: int, model: str) -> list[tuple[str, float]]:
+        import numpy as np
+
+        ids, matrix = self._matrix(model)
+        query = np.asarray(vector, dtype=np.float32).reshape(-1)
+        if not ids or k <= 0 or query.shape[0] != matrix.shape[1] or not np.isfinite(query).all():
+            return []
+        best: dict[str, float] = {}
+        similarities = matrix @ query
+        for at in np.argsort(-similarities, kind="stable"):
+            survivor = self._catalog.survivor(ids[at])
+            if survivor not in best:
+                best[survivor] = float(similarities[at])
+                if len(best) == k:
+                    break
+        return list(best.items())

@@ -1,0 +1,6 @@
+"""From lines to templates: masks, the Drain tree and template identity."""
+
+from logsense.mine.miner import Miner, MinerOptions, mine_lines
+from logsense.mine.tree import TreeOptions
+
+__all__ = ["Miner", "MinerOptions", "TreeOptions", "mine_lines"]

@@ -1,0 +1,243 @@
+"""The clusters of one service: which masked line belongs to which template.
+
+Three steps, each online, bounded and deterministic:
+
+1. the exact masked line, looked up in ``keys`` (Drain does not count wildcards as agreement, so short masked lines
+   would open a cluster each);
+2. the Drain tree (``tree``), which joins lines that differ in values only;
+3. for a new cluster, merging where one position varies: when ``merge_at`` templates differ in one token, that token
+   is a variable. The oldest survives, the others become aliases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from logsense.mine.masks import WILDCARD
+from logsense.mine.tokens import Roles, render
+from logsense.mine.tokens import split as split_tokens
+from logsense.mine.tree import TreeOptions, new_tree
+
+
+@dataclass(slots=True)
+class Cluster:
+    """One message type. ``number`` counts from 1 in order of birth; ``first`` is its first token at birth, by which
+    the tree files it; ``merged_into`` is 0 or the number of the cluster that took it over."""
+
+    number: int
+    layout: str
+    tokens: list[str]
+    first: str
+    text: str
+    merged_into: int = 0
+    version: int = 1
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What an assignment changed. ``changed`` holds clusters whose text or alias differs from before."""
+
+    cluster: Cluster | None
+    born: bool = False
+    changed: list[Cluster] = field(default_factory=list)
+
+
+class ServiceClusters:
+    """Assigns masked lines to clusters. ``assign`` returns None as cluster when the service is full."""
+
+    def __init__(
+        self, options: TreeOptions, roles: Roles, *, max_clusters: int, max_keys: int, max_tokens: int
+    ) -> None:
+        self._options, self._roles = options, roles
+        self._max_clusters, self._max_keys, self._max_tokens = max_clusters, max_keys, max_tokens
+        self._drain = new_tree(options, roles)
+        self.clusters: list[Cluster] = []
+        self.keys: dict[str, int] = {}
+        #: Names before values (``user=``, ``host``) that stood before different values.
+        self.varied: set[str] = set()
+        self.evictions = 0
+        self._by_text: dict[str, int] = {}
+        self._holes: dict[int, list[int]] = {}
+        self._leaf_sizes: dict[tuple[str, str], int] = {}
+
+    def resolve(self, number: int) -> Cluster:
+        cluster = self.clusters[number - 1]
+        while cluster.merged_into:
+            cluster = self.clusters[cluster.merged_into - 1]
+        return cluster
+
+    def assign(self, masked: str) -> Outcome:
+        number = self.keys.get(masked)
+        if number is not None:
+            return Outcome(self.resolve(number))
+        tokens, layout = split_tokens(masked)
+        if len(tokens) > self._max_tokens:
+            tokens, layout = [*tokens[: self._max_tokens], WILDCARD], layout[: self._max_tokens] + "1"
+        outcome = self._place(self._widen(tokens), layout)
+        if outcome.cluster is not None:
+            self._remember(masked, outcome.cluster.number)
+        return outcome
+
+    def _remember(self, masked: str, number: int) -> None:
+        if len(self.keys) >= self._max_keys:
+            # Oldest first, a tenth at a time: deterministic, so a restart cannot change what is forgotten.
+            for key in list(self.keys)[: max(1, self._max_keys // 10)]:
+                del self.keys[key]
+            self.evictions += 1
+        self.keys[masked] = number
+
+    def _place(self, tokens: list[str], layout: str) -> Outcome:
+        filed = ["L" + layout, *tokens]
+        found = self._drain.tree_search(self._drain.root_node, filed, 0.0, False)
+        if found is not None:
+            cluster = self.clusters[found.cluster_id - 1]
+            changed = self._generalise(cluster, tokens)
+            return Outcome(self.resolve(cluster.number), changed=changed)
+        if self._leaf_sizes.get((layout, tokens[0] if tokens else ""), 0) >= self._options.max_leaf:
+            tokens = self._skeleton(tokens)
+            same = self._by_text.get(render(tokens, layout))
+            if same is not None:
+                return Outcome(self.resolve(same))
+        if len(self.clusters) >= self._max_clusters:
+            return Outcome(None)
+        cluster = Cluster(len(self.clusters) + 1, layout, tokens, tokens[0] if tokens else "", render(tokens, layout))
+        same = self._by_text.get(cluster.text)
+        if same is not None:  # a generalised template of another length renders to the same text
+            return Outcome(self.resolve(same))
+        self._file(cluster)
+        self._index(cluster)
+        changed = self._merge_around(cluster)
+        return Outcome(self.resolve(cluster.number), born=True, changed=changed)
+
+    def _skeleton(self, tokens: list[str]) -> list[str]:
+        """First token, states and delimiters, the rest wild: what a crowded leaf has in common."""
+        return [t if i == 0 or self._roles.is_fixed(t) else WILDCARD for i, t in enumerate(tokens)]
+
+    def _file(self, cluster: Cluster) -> None:
+        from_tree = _log_cluster(["L" + cluster.layout, cluster.first, *cluster.tokens[1:]], cluster.number)
+        self.clusters.append(cluster)
+        self._drain.id_to_cluster[cluster.number] = from_tree
+        self._drain.add_seq_to_prefix_tree(self._drain.root_node, from_tree)
+        from_tree.log_template_tokens = ("L" + cluster.layout, *cluster.tokens)
+        leaf = cluster.layout, cluster.first
+        self._leaf_sizes[leaf] = self._leaf_sizes.get(leaf, 0) + 1
+
+    def _generalise(self, cluster: Cluster, tokens: list[str]) -> list[Cluster]:
+        wider = [a if a == b else WILDCARD for a, b in zip(cluster.tokens, tokens, strict=True)]
+        if wider == cluster.tokens:
+            return []
+        before = cluster.tokens
+        return self._retext(cluster, wider) + self._spread(before, wider)
+
+    def _widen(self, tokens: list[str]) -> list[str]:
+        """Wildcards where the name before a value stood before different values already, in any template."""
+        wide = list(tokens)
+        for i, token in enumerate(tokens):
+            if token != WILDCARD and not self._roles.is_fixed(token) and not self._roles.is_ordinary(token):
+                context = self._roles.context(tokens, i)
+                if context in self.varied and (context.endswith("=") or self._roles.ends(tokens, i)):
+                    wide[i] = WILDCARD
+        return wide
+
+    def _spread(self, before: list[str], after: list[str]) -> list[Cluster]:
+        """Learn which names have values that differ, from a text that got wider, and widen the other templates."""
+        new = {
+            context
+            for i, (a, b) in enumerate(zip(before, after, strict=True))
+            if a != b and (context := self._roles.context(after, i)) and context not in self.varied
+        }
+        if not new:
+            return []
+        self.varied |= new
+        changed: list[Cluster] = []
+        for cluster in self.clusters:
+            if not cluster.merged_into and (wide := self._widen(cluster.tokens)) != cluster.tokens:
+                changed += self._retext(cluster, wide)
+        return changed
+
+    def _retext(self, cluster: Cluster, tokens: list[str]) -> list[Cluster]:
+        """Give ``cluster`` a wider text. Returns it, and another that it became equal to, merged."""
+        self._unindex(cluster)
+        cluster.tokens, cluster.text = tokens, render(tokens, cluster.layout)
+        cluster.version += 1
+        self._drain.id_to_cluster[cluster.number].log_template_tokens = ("L" + cluster.layout, *tokens)
+        same = self._by_text.get(cluster.text)
+        if same is not None:
+            keep, gone = sorted((cluster, self.clusters[same - 1]), key=lambda c: c.number)
+            self._unindex(self.clusters[same - 1])
+            self._alias(gone, keep)
+            self._index(keep)
+            return [keep, gone]
+        self._index(cluster)
+        return [cluster]
+
+    def _alias(self, gone: Cluster, keep: Cluster) -> None:
+        gone.merged_into = keep.number
+        self._unfile(gone)
+
+    def _unfile(self, cluster: Cluster) -> None:
+        del self._drain.id_to_cluster[cluster.number]
+        self._leaf_sizes[cluster.layout, cluster.first] -= 1
+
+    def _merge_around(self, cluster: Cluster) -> list[Cluster]:
+        changed: list[Cluster] = []
+        for hole, i in list(self._hole_keys(cluster)):
+            alike = [n for n in self._holes.get(hole, ()) if self._differ_only_at(self.clusters[n - 1], cluster, i)]
+            if len(alike) < self._options.merge_at:
+                continue
+            keep, *others = (self.clusters[n - 1] for n in sorted(alike))
+            for gone in others:
+                self._unindex(gone)
+                self._alias(gone, keep)
+            wider = [*keep.tokens[:i], WILDCARD, *keep.tokens[i + 1 :]]
+            changed += [*others, *self._retext(keep, wider)]
+            break
+        return changed
+
+    @staticmethod
+    def _differ_only_at(a: Cluster, b: Cluster, i: int) -> bool:
+        return a.layout == b.layout and a.tokens[:i] == b.tokens[:i] and a.tokens[i + 1 :] == b.tokens[i + 1 :]
+
+    def _hole_keys(self, cluster: Cluster) -> Iterator[tuple[int, int]]:
+        """(key, position) of every position that may turn out to be a variable: not the first token, which is
+        nearly always the kind of message, and never a state."""
+        tokens, literal = cluster.tokens, sum(len(t) > 1 and t != WILDCARD for t in cluster.tokens)
+        for i in range(1, len(tokens)):
+            token = tokens[i]
+            if literal > 1 and token != WILDCARD and not self._roles.is_fixed(token):
+                yield hash((cluster.layout, i, *tokens[:i], "", *tokens[i + 1 :])), i
+
+    def _index(self, cluster: Cluster) -> None:
+        self._by_text[cluster.text] = cluster.number
+        for hole, _ in self._hole_keys(cluster):
+            self._holes.setdefault(hole, []).append(cluster.number)
+
+    def _unindex(self, cluster: Cluster) -> None:
+        if self._by_text.get(cluster.text) == cluster.number:
+            del self._by_text[cluster.text]
+        for hole, _ in self._hole_keys(cluster):
+            numbers = self._holes.get(hole)
+            if numbers and cluster.number in numbers:
+                numbers.remove(cluster.number)
+                if not numbers:
+                    del self._holes[hole]
+
+    def restore(self, clusters: list[Cluster], keys: dict[str, int], varied: Iterable[str]) -> None:
+        """Put saved state back: all clusters in order of birth (merged ones shaped the tree), keys oldest first."""
+        self.varied = set(varied)
+        for cluster in clusters:
+            self._file(cluster)
+        for cluster in clusters:
+            if cluster.merged_into:
+                self._unfile(cluster)
+            else:
+                self._index(cluster)
+        self.keys = dict(keys)
+
+
+def _log_cluster(tokens: list[str], number: int) -> Any:
+    from drain3.drain import LogCluster
+
+    return LogCluster(tokens, number)

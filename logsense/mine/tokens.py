@@ -1,0 +1,108 @@
+"""Tokens of a masked line, and which of their differences are differences of value.
+
+Delimiters are tokens of their own and the layout (which tokens follow a space) is kept beside them, so a template
+renders back to the text that it came from: nothing is lost by splitting.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from logsense.mine.masks import WILDCARD, Words
+
+_TOKEN = re.compile(
+    r"""(\s*)(<\*>|[=:,;()\[\]{}<>"'|]|[^\s=:,;()\[\]{}<>"'|]+?(?=\.*(?:$|[\s=:,;()\[\]{}<>"'|]))|\.+)"""
+)
+_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+# Masking leaves such a token only where it is a status: "404", "40P01".
+_CODE = re.compile(r"\d+|(?=[A-Z]*\d)[\dA-Z]{5}")
+DELIMITERS = frozenset("=:,;()[]{}<>\"'|")
+_QUOTES = frozenset("\"'")
+
+
+def split(masked: str) -> tuple[list[str], str]:
+    """(tokens, layout): ``layout[i]`` is ``"1"`` where a space stands before token ``i``, else ``"0"``."""
+    tokens, layout = [], []
+    for space, token in _TOKEN.findall(masked):
+        tokens.append(token)
+        layout.append("1" if space else "0")
+    return tokens, "".join(layout)
+
+
+def render(tokens: Sequence[str], layout: str) -> str:
+    """The text of the tokens, adjacent wildcards joined."""
+    out: list[str] = []
+    for token, space in zip(tokens, layout, strict=True):
+        if token == WILDCARD and out and out[-1] == WILDCARD:
+            continue
+        if space == "1":
+            out.append(" ")
+        out.append(token)
+    return "".join(out)
+
+
+class Roles:
+    """What a token may be, by its own form and by the tokens before it. See ``words.toml``."""
+
+    def __init__(self, words: Words) -> None:
+        self._words = words
+        self.is_state = lru_cache(maxsize=65_536)(self._is_state)
+        self.is_name = lru_cache(maxsize=65_536)(self._is_name)
+
+    def _is_state(self, token: str) -> bool:
+        if token in self._words.methods or _CODE.fullmatch(token):
+            return True
+        states = self._words.states
+        return any(part.lower() in states for part in _PARTS.findall(token))
+
+    def _is_name(self, token: str) -> bool:
+        """An identifier rather than a word: it holds digits or inner punctuation other than hyphens."""
+        return any(c.isdigit() or c in "._/@$#\\" for c in token.strip(".-"))
+
+    def is_fixed(self, token: str) -> bool:
+        """Delimiters and states never become wildcards."""
+        return token in DELIMITERS or self.is_state(token)
+
+    def is_ordinary(self, token: str) -> bool:
+        return token.lower() in self._words.ordinary
+
+    def context(self, tokens: Sequence[str], i: int) -> str:
+        """What names the value at ``i``: ``key=`` or the noun before it; empty where nothing does."""
+        j = _before(tokens, i)
+        if j < 0:
+            return ""
+        if tokens[j] in "([" and j and tokens[j - 1] == "=":
+            j -= 1
+        if tokens[j] == "=":
+            return tokens[j - 1].lower() + "=" if j else ""
+        if tokens[j] == ":" and j:
+            j -= 1
+        before = tokens[j].lower()
+        return before if before in self._words.introducers else ""
+
+    def ends(self, tokens: Sequence[str], i: int) -> bool:
+        """Whether the phrase of token ``i`` ends with it: "user root by", not "user authentication methods"."""
+        if i + 1 == len(tokens):
+            return True
+        after = tokens[i + 1]
+        return after == WILDCARD or after in DELIMITERS or after.lower() in self._words.prepositions
+
+    def strength(self, tokens: Sequence[str], i: int) -> int:
+        """How strongly the place of token ``i`` says "value": 2 behind ``=``, in quotes or behind a noun that names
+        things; 1 behind a preposition; 0 anywhere else."""
+        if i and tokens[i - 1] in _QUOTES and i + 1 < len(tokens) and tokens[i + 1] in _QUOTES:
+            return 2
+        if self.context(tokens, i):
+            return 2
+        j = _before(tokens, i)
+        return 1 if j >= 0 and tokens[j].lower() in self._words.prepositions else 0
+
+
+def _before(tokens: Sequence[str], i: int) -> int:
+    """The index of the token before ``i``, quotes left out; -1 if there is none."""
+    j = i - 1
+    while j >= 0 and tokens[j] in _QUOTES:
+        j -= 1
+    return j

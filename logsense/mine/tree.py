@@ -1,0 +1,98 @@
+"""The Drain tree: drain3's prefix tree, with a rule of ours for what may share a cluster.
+
+Plain Drain joins lines that agree in 40 % of their tokens, whatever the others are; that merges "link up" with
+"link down" and splits short masked lines, because wildcards do not count as agreement. Here drain3 proposes the
+leaf, and a candidate is taken only when every differing position may hold a value (``Roles``).
+
+The only module that imports drain3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from logsense.mine.masks import WILDCARD
+from logsense.mine.tokens import Roles
+
+
+@dataclass(frozen=True, slots=True)
+class TreeOptions:
+    """How alike two lines must be. Chosen by leaving one of twelve systems out; see benchmarks."""
+
+    #: Literal words that must agree for a difference behind a preposition to count as one of value.
+    agree_preposition: int = 2
+    #: The same for a position with nothing before it that says "value" (both tokens must look like names).
+    agree_name: int = 2
+    #: The same for a wildcard meeting a word.
+    agree_wildcard: int = 2
+    #: Children per node of the prefix tree (drain3's ``max_children``).
+    max_children: int = 100
+    #: Templates of one layout and first token; further lines there share one template per set of states, because
+    #: so many of them mean free text, and every one is compared with a new line.
+    max_leaf: int = 100
+    #: Distinct values at one position of otherwise equal templates that make it a variable.
+    merge_at: int = 4
+
+
+def new_tree(options: TreeOptions, roles: Roles) -> Any:
+    """A ``drain3.drain.Drain`` whose clusters are token tuples with the layout as first token."""
+    from drain3.drain import Drain, LogCluster
+
+    class ValueDrain(Drain):
+        """Drain whose leaf search takes the closest cluster that differs in values only."""
+
+        def fast_match(
+            self, cluster_ids: Sequence[int], tokens: list[str], sim_th: float, include_params: bool
+        ) -> LogCluster | None:
+            best, best_key = None, (-1, -1)
+            for cluster_id in cluster_ids:
+                cluster = self.id_to_cluster.get(cluster_id)
+                if cluster is None or cluster.log_template_tokens[0] != tokens[0]:
+                    continue
+                agree = agreement(cluster.log_template_tokens, tokens, options, roles)
+                if agree is not None and agree > best_key:
+                    best, best_key = cluster, agree
+            return best
+
+    # depth 5: token count, layout, first token. Deeper costs groups whose second token varies.
+    return ValueDrain(depth=5, sim_th=0.0, max_children=options.max_children, param_str=WILDCARD)
+
+
+def agreement(
+    template: Sequence[str], tokens: Sequence[str], options: TreeOptions, roles: Roles
+) -> tuple[int, int] | None:
+    """(equal literal words, equal wildcards), or None when the two differ in more than values.
+
+    Both start with the layout token and have one length.
+    """
+    words = wild = 0
+    differ: list[int] = []
+    for i in range(1, len(tokens)):
+        a, b = template[i], tokens[i]
+        if a == b:
+            if a == WILDCARD:
+                wild += 1
+            elif len(a) > 1:
+                words += 1
+        else:
+            differ.append(i)
+    for i in differ:
+        a, b = template[i], tokens[i]
+        if roles.is_fixed(a) or roles.is_fixed(b):
+            return None
+        strength = roles.strength(tokens, i)
+        if strength == 2:
+            continue
+        if WILDCARD in (a, b):
+            needed = options.agree_wildcard
+        elif strength == 1 and not (roles.is_ordinary(a) or roles.is_ordinary(b)):
+            needed = options.agree_preposition
+        elif roles.is_name(a) and roles.is_name(b):
+            needed = options.agree_name
+        else:
+            return None
+        if words < needed:
+            return None
+    return words, wild

@@ -1,0 +1,246 @@
+"""The redact stage: secrets are removed before anything is mined, indexed or shown.
+
+Rules are data (``redact.toml``). Lines without a suspicious word must cost almost nothing, so one pass looks for the
+rules' hints first: all texts of a record are joined, lower-cased once, and tested with substring searches, which run
+at memory speed. Only rules whose hint occurs run their regular expression.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from logsense.errors import BadConfig
+from logsense.parse.options import RedactOptions
+from logsense.parse.safety import nested_repeat
+from logsense.record import LogRecord
+
+BUILT_IN = Path(__file__).parent / "redact.toml"
+# Enough digits for a card number; begins with a character class, which the engine skips to quickly.
+_DIGITS = re.compile(r"[2-6]\d\d\d[ -]?\d\d\d\d")
+_SECRET_NAME = re.compile(
+    r"(?:^|[._-])(?:password|passwd|secret|api_?key|access_?token|auth_?token|pwd)$", re.IGNORECASE
+)
+_KEYS = {"name", "hints", "anchored", "pattern", "samples", "check", "digits", "off"}
+
+
+@dataclass(frozen=True, slots=True)
+class RedactRule:
+    """One kind of secret; see the head of ``redact.toml`` for the keys."""
+
+    name: str
+    pattern: re.Pattern[str]
+    hints: tuple[str, ...] = ()
+    anchored: bool = False
+    digits: bool = False
+    luhn: bool = False
+    off: bool = False
+    samples: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    def find(self, text: str) -> list[tuple[int, int]]:
+        """Where the secrets of this kind stand."""
+        if self.anchored:
+            lowered = text.lower()
+            if len(lowered) == len(text):  # a few letters grow when lowered; then positions would be wrong
+                return self._find_at_hints(text, lowered)
+        return [span for match in self.pattern.finditer(text) if (span := self._span(match)) is not None]
+
+    def _find_at_hints(self, text: str, lowered: str) -> list[tuple[int, int]]:
+        spans = set()
+        for hint in self.hints:
+            position = lowered.find(hint)
+            while position >= 0:
+                match = self.pattern.match(text, position)
+                if match is not None:
+                    span = self._span(match)
+                    if span is not None:
+                        spans.add(span)
+                position = lowered.find(hint, position + len(hint) if match is None else match.end())
+        return sorted(spans)
+
+    def _span(self, match: re.Match[str]) -> tuple[int, int] | None:
+        if self.luhn and not _luhn(match[0]):
+            return None
+        names = match.re.groupindex
+        for group in ("secret", "secret2", "secret3"):
+            if group in names and match[group] is not None:
+                return match.span(group)
+        return match.span()
+
+    def apply(self, text: str, replacement: str) -> str:
+        """``text`` with every secret of this kind replaced."""
+        spans = self.find(text)
+        if not spans:
+            return text
+        parts, position = [], 0
+        for start, end in spans:
+            if start >= position:
+                parts += [text[position:start], replacement]
+                position = end
+        return "".join((*parts, text[position:]))
+
+
+def _luhn(text: str) -> bool:
+    """ISO/IEC 7812-1, annex B."""
+    digits = [int(char) for char in text if char.isdecimal()]
+    doubled = [2 * digit - 9 if digit > 4 else 2 * digit for digit in digits[-2::-2]]
+    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+
+
+def read_rules(file: Path) -> list[RedactRule]:
+    """The rules of a file. Raises ``BadConfig`` for one that is wrong."""
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise BadConfig("redaction rules cannot be read", why=str(error), where=str(file)) from error
+    rules = []
+    for item in data.get("rules", []):
+        name = str(item.get("name", "?"))
+        for key in item:
+            if key not in _KEYS:
+                near = difflib.get_close_matches(key, sorted(_KEYS), 1)
+                raise BadConfig(
+                    f"unknown key {key!r} of redaction rule {name!r}",
+                    where=str(file),
+                    fix=f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(_KEYS))}",
+                )
+        pattern = str(item.get("pattern", ""))
+        try:
+            compiled = re.compile(pattern)
+            why = nested_repeat(pattern) if pattern else "it is empty"
+        except re.error as error:
+            why = str(error)
+        if why:
+            raise BadConfig(f"redaction rule {name!r} has an unusable pattern", why=why, where=str(file))
+        rules.append(
+            RedactRule(
+                name,
+                compiled,
+                tuple(item.get("hints", ())),
+                bool(item.get("anchored")),
+                bool(item.get("digits")),
+                item.get("check") == "luhn",
+                bool(item.get("off")),
+                tuple((before, after) for before, after in item.get("samples", ())),
+            )
+        )
+    return rules
+
+
+class Redactor:
+    """Replaces secrets in message, original and all text fields. Stateless but for its counters."""
+
+    name = "redact"
+
+    def __init__(self, options: RedactOptions | None = None) -> None:
+        options = options or RedactOptions()
+        rules = read_rules(BUILT_IN)
+        if options.rules_file:
+            rules += read_rules(Path(options.rules_file))
+        known = {rule.name for rule in rules}
+        for name in options.rules:
+            if name not in known:
+                raise BadConfig(f"unknown redaction rule {name!r}", fix=f"known rules: {', '.join(sorted(known))}")
+        wanted = set(options.rules) or {rule.name for rule in rules if not rule.off}
+        if options.emails:
+            wanted.add("email")
+        self._rules = [rule for rule in rules if rule.name in wanted]
+        self._replacement = {rule.name: options.replacement.replace("{rule}", rule.name) for rule in self._rules}
+        self._hints = tuple((rule, rule.hints) for rule in self._rules if rule.hints)
+        self._digit_rules = [rule for rule in self._rules if rule.digits]
+        # Shared beginnings: "passw" stands for all of password's hints, so a clean line is tested once a word.
+        self._words = _shortest({hint for rule in self._rules for hint in rule.hints})
+        #: Records changed, by rule.
+        self.counts: dict[str, int] = dict.fromkeys((rule.name for rule in self._rules), 0)
+
+    def process(self, records: list[LogRecord]) -> list[LogRecord]:
+        """Redact in place."""
+        for record in records:
+            whole = record.message if record.original is None else record.original
+            texts = [whole] if record.original is None else [whole, record.message]
+            for value in record.fields.values():
+                if value.__class__ is str:
+                    if len(value) > 7 and value not in whole:  # most fields are parts of the line
+                        texts.append(value)
+                elif value.__class__ is list:
+                    texts.extend(map(str, value))
+            if record.original is not None and record.message in whole:
+                texts.remove(record.message)
+            text = whole if len(texts) == 1 else "\n".join(texts)
+            rules = self._suspects(text)
+            if rules:
+                rules = [rule for rule in rules if rule.find(text)]
+            named = [name for name in record.fields if _names_secret(name)] if record.fields else ()
+            if rules or named:
+                self._redact(record, rules, named)
+        return records
+
+    def text(self, text: str) -> str:
+        """One text, redacted."""
+        for rule in self._suspects(text):
+            text = rule.apply(text, self._replacement[rule.name])
+        return text
+
+    def _suspects(self, text: str) -> list[RedactRule]:
+        lowered = text.lower()
+        rules: list[RedactRule] = []
+        for word in self._words:
+            if word in lowered:
+                rules = [rule for rule, hints in self._hints if any(hint in lowered for hint in hints)]
+                break
+        if self._digit_rules and _DIGITS.search(text) is not None:
+            rules = rules + self._digit_rules
+        return rules
+
+    def _redact(self, record: LogRecord, rules: Iterable[RedactRule], named: Iterable[str]) -> None:
+        fields = record.fields
+        for name in named:  # a field such as json.password holds nothing but the secret
+            if isinstance(fields[name], str) and "password" in self._replacement:
+                fields[name] = self._replacement["password"]
+                self.counts["password"] += 1
+        for rule in rules:
+            replacement = self._replacement[rule.name]
+            record.message = rule.apply(record.message, replacement)
+            if record.original is not None:
+                record.original = rule.apply(record.original, replacement)
+            for name, value in fields.items():
+                if isinstance(value, str):
+                    fields[name] = rule.apply(value, replacement)
+                elif isinstance(value, list):
+                    fields[name] = [rule.apply(item, replacement) if isinstance(item, str) else item for item in value]
+            self.counts[rule.name] += 1
+
+
+@lru_cache(maxsize=4096)
+def _names_secret(name: str) -> bool:
+    """Whether a field's name says that its value is a secret."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def _shortest(words: Iterable[str]) -> tuple[str, ...]:
+    """The words that hold no other one: if none of them occurs, no word does."""
+    kept: list[str] = []
+    for word in sorted(set(words), key=lambda word: (len(word), word)):
+        if not any(short in word for short in kept):
+            kept.append(word)
+    return tuple(kept)
+
+
+def rule_problems(rule: RedactRule) -> list[str]:
+    """What is wrong with a rule's samples."""
+    problems = []
+    options = RedactOptions(rules=(rule.name,))
+    for before, after in rule.samples:
+        got = rule.apply(before, options.replacement.replace("{rule}", rule.name))
+        want = after.replace("{}", options.replacement.replace("{rule}", rule.name)) if after != before else before
+        if got != want:
+            problems.append(f"{rule.name}: {before!r} becomes {got!r} instead of {want!r}")
+        lowered = before.lower()
+        if rule.hints and after != before and not any(hint in lowered for hint in rule.hints):
+            problems.append(f"{rule.name}: no hint occurs in {before!r}, so the rule would not be tried")
+    return problems

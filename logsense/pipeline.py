@@ -1,0 +1,294 @@
+"""The only place where the writing stages meet.
+
+``ORDER`` is what happens to a batch of lines; windows that have closed go through ``ANALYSIS``. One
+``Pipeline`` owns a data folder (the index's writer lock says so) and is used from one thread; the models
+work in a thread of their own and only ever see templates.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from logsense import registry
+from logsense.config import Settings
+from logsense.detect import FOREVER, Window, Windows, derived_points
+from logsense.diagnosis import explain
+from logsense.enricher import BackgroundEnricher
+from logsense.incidents import Dependencies, Incidents, effective, similar
+from logsense.index.embedded import EmbeddedIndex
+from logsense.mine import Miner
+from logsense.parse import Parser
+from logsense.parse.redact import Redactor
+from logsense.predict.forecaster import Forecaster
+from logsense.predict.windows import HostWindow, TemplateCount, WindowSignal
+from logsense.record import LEVELS, Incident, LogRecord, MetricPoint, RawEvent, Signal
+
+if TYPE_CHECKING:
+    from logsense.predict.failure import FailureModel
+
+ORDER = ("parse", "redact", "mine", "dependencies", "windows", "index")
+ANALYSIS = ("detect", "incidents", "rootcause", "predict")
+SECOND = 1_000_000_000
+#: Lines this much older than the newest closed window are history rather than stragglers.
+BACKFILL_AGE_S = 600
+#: A lane of history is let go when nothing was added to it for this long.
+BACKFILL_KEPT_S = 300
+EARLIER = 200  # incidents that are looked through for a similar one
+Told = Callable[[Incident], None]
+
+
+class Lane:
+    """Windows and the detectors that look at them. Time moves forward within a lane, whatever other lanes do."""
+
+    def __init__(self, settings: Settings, text_of: Callable[[str], str]) -> None:
+        self.windows = Windows(settings.section("windows"))
+        self.detectors = [
+            registry.load(registry.DETECTORS["log_anomaly"])(settings.section("log_anomaly"), text_of=text_of),
+            registry.load(registry.DETECTORS["metric_anomaly"])(settings.section("metric_anomaly")),
+        ]
+
+    def score(self, window: Window) -> list[Signal]:
+        signals: list[Signal] = []
+        for detector in self.detectors:
+            signals += detector.score(window)
+            detector.learn(window)
+        return signals
+
+
+class Pipeline:
+    """Everything from accepted lines to incidents and forecasts in the data folder ``data``.
+
+    ``models=False`` leaves templates without keywords and vectors. ``told`` hears of every incident that
+    opened or changed, after its root cause was ranked; ``observe`` of every closed window, cut by host.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        settings: Settings,
+        *,
+        models: bool = True,
+        told: Told | None = None,
+        observe: Callable[[list[HostWindow]], None] | None = None,
+    ) -> None:
+        self.data, self.settings, self._told, self._observe = data, settings, told, observe
+        data.mkdir(parents=True, exist_ok=True)
+        self.index = EmbeddedIndex(data / "index", writer=True, options=settings.section("index"))
+        self.parser = Parser(settings.section("parse"))
+        self.redactor = Redactor(settings.section("redact"))
+        self.miner = Miner(settings.section("mine"))
+        self.live = Lane(settings, self._text_of)
+        # Old lines that come when time has passed them (a file of last night sent to a running server) are
+        # analysed on their own, by detectors that start afresh. Such a lane is not kept over a restart.
+        self.backfill: Lane | None = None
+        self._backfill_used_ns = 0
+        self.dependencies = Dependencies()
+        self.incidents = Incidents(settings.section("incidents"), related=self._related)
+        self.forecaster = Forecaster(settings.section("predict"), model=model_in_use(data))
+        self.enricher = BackgroundEnricher(lambda: make_enricher(settings)) if models else None
+        self._edges: set[tuple[str, str]] = set()
+        self._fresh: dict[str, Incident] = {}
+        self._texts: dict[str, str] = {}
+        self.db = sqlite3.connect(data / "state.db", isolation_level=None)
+        self.db.execute("PRAGMA journal_mode=WAL")
+        self.db.execute("PRAGMA synchronous=FULL")
+        self.db.execute("CREATE TABLE IF NOT EXISTS worker_state (name TEXT PRIMARY KEY, value TEXT)")
+        self._stateful = (
+            self.miner, self.live.windows, *self.live.detectors, self.dependencies, self.incidents, self.forecaster,
+        )  # fmt: skip
+        for component in self._stateful:
+            component.load(self.db)
+        row = self.db.execute("SELECT value FROM worker_state WHERE name = 'position'").fetchone()
+        self.position: str | None = row[0] if row else None
+        self._past = self.index.source_stats()
+        self._texts.update((t.id, t.text) for t in self.miner.templates())
+
+    # -- lines --------------------------------------------------------------------------------------------------
+
+    def process(self, events: Sequence[RawEvent], points: Sequence[MetricPoint], *, replay: bool) -> list[LogRecord]:
+        """One batch through ``ORDER``. ``replay``: these may be in the index already (after a crash)."""
+        records = self.parser.parse(events)
+        self._take(records, replay=replay or any(e.id is not None for e in events))
+        if points:
+            self.index.write_metrics(points)
+            self._to_windows([], points)
+        return records
+
+    def flush(self, now_ns: int | None = None) -> list[LogRecord]:
+        """Records that waited for a continuation line: all of them, or those that waited long enough at ``now_ns``."""
+        records = self.parser.flush(now_ns)
+        self._take(records, replay=True)
+        return records
+
+    def _take(self, records: list[LogRecord], *, replay: bool) -> None:
+        if not records:
+            return
+        records = self.miner.process(self.redactor.process(records))
+        self.dependencies.learn(records)
+        self._to_windows(records, [])
+        self.index.write_logs(records, replay=replay)
+
+    def _to_windows(self, records: Sequence[LogRecord], points: Sequence[MetricPoint]) -> None:
+        border = self.live.windows.closed_ns - BACKFILL_AGE_S * SECOND
+        if any(r.timestamp_ns < border for r in records) or any(p.timestamp_ns < border for p in points):
+            if self.backfill is None:
+                self.backfill = Lane(self.settings, self._text_of)
+            self._backfill_used_ns = time.monotonic_ns()
+            self.backfill.windows.add([r for r in records if r.timestamp_ns < border])
+            self.backfill.windows.add_metrics([p for p in points if p.timestamp_ns < border])
+            records = [r for r in records if r.timestamp_ns >= border]
+            points = [p for p in points if p.timestamp_ns >= border]
+        self.live.windows.add(records)
+        self.live.windows.add_metrics(points)
+
+    def commit(self, position: str | None) -> None:
+        """Make everything so far visible and durable; ``position`` is where the spool has been read to.
+
+        The index first, the state and the position in one transaction after it: a crash between the two
+        replays a few batches, whose ids are replaced in the index and whose counts were not saved yet.
+        """
+        self._enrich()
+        self.index.put_source_stats(self.stats())
+        self.index.commit()
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            for component in self._stateful:
+                component.save(self.db)
+            if position is not None:
+                self.db.execute("INSERT OR REPLACE INTO worker_state VALUES ('position', ?)", (position,))
+            self.db.execute("COMMIT")
+        except BaseException:
+            self.db.execute("ROLLBACK")
+            raise
+        self.position = position if position is not None else self.position
+
+    def _enrich(self) -> None:
+        if self.enricher is not None:
+            for templates, vectors in self.enricher.take():
+                self.miner.enriched(templates)
+                self.index.put_template_vectors([t.id for t in templates], vectors, self.enricher.model)
+        changed = self.miner.changed()
+        if changed:
+            self._texts.update((t.id, t.text) for t in changed)
+            self.index.put_templates(changed)
+            if self.enricher is not None:
+                self.enricher.submit(changed)
+
+    def finish_enrichment(self, timeout_s: float) -> bool:
+        """Wait for the models and write what they find: for one-shot commands, which end afterwards."""
+        self._enrich()
+        done = self.enricher is not None and self.enricher.wait(timeout_s)
+        self._enrich()
+        return done
+
+    # -- analysis -----------------------------------------------------------------------------------------------
+
+    def analyse(self, until_ns: int = FOREVER, progress: Callable[[int], None] | None = None) -> None:
+        """Score every window that ends before ``until_ns``, once and in order; lines of the past come first."""
+        done = 0
+        for lane in filter(None, (self.backfill, self.live)):
+            for window in lane.windows.closed(until_ns):
+                self._analyse_window(window, lane)
+                done += 1
+                if progress is not None:
+                    progress(done)
+        if self.backfill is not None and time.monotonic_ns() - self._backfill_used_ns > BACKFILL_KEPT_S * SECOND:
+            self.backfill = None
+        self._explain_changed()
+
+    def _analyse_window(self, window: Window, lane: Lane) -> None:
+        self.index.write_metrics(derived_points(window))
+        signals = lane.score(window)
+        if signals:
+            self._edges = set(self.dependencies.edges())
+            self.index.put_signals(signals)
+        for incident in self.incidents.update(signals, window.end_ns):
+            self._fresh[incident.id] = incident
+        hosts = host_windows(window, signals)
+        if self._observe is not None:
+            self._observe(hosts)
+        forecasts = self.forecaster.update(hosts, (), window.end_ns)
+        if forecasts:
+            self.index.put_forecasts(forecasts)
+
+    def _explain_changed(self) -> None:
+        """Rank causes of what changed since the last call: once an incident, however many windows it grew by."""
+        fresh, self._fresh = list(self._fresh.values()), {}
+        if not fresh:
+            return
+        earlier = [effective(i) for i in self.index.incidents(limit=EARLIER)]
+        for incident in fresh:
+            stored = self.index.get_incident(incident.id)
+            incident = replace(incident, actions=stored.actions if stored else [])
+            incident = explain(self.index, incident, calls=self._edges)
+            incident.similar = similar(incident, [e for e in earlier if e.id != incident.id])
+            self.index.put_incidents([incident])
+            if self._told is not None:
+                self._told(incident)
+
+    def stats(self) -> dict[str, dict[str, int]]:
+        """Counters per source since the data folder was made."""
+        formats = self.parser.formats()
+        rows: dict[str, dict[str, Any]] = {name: dict(row) for name, row in self._past.items()}
+        for source, counts in self.parser.stats().items():
+            row = rows.setdefault(source, {})
+            for name, count in counts.items():
+                row[name] = int(self._past.get(source, {}).get(name, 0)) + count
+            row["format"] = formats.get(source, row.get("format", ""))
+        return rows
+
+    def close(self) -> None:
+        if self.enricher is not None:
+            self.enricher.close()
+        self.index.close()
+        self.db.close()
+
+    def _text_of(self, template_id: str) -> str:
+        return self._texts.get(template_id, "")
+
+    def _related(self, one: str, two: str) -> bool:
+        return (one, two) in self._edges or (two, one) in self._edges
+
+
+def make_enricher(settings: Settings) -> Any:
+    """Keyword extractor and embedder as the settings say; both load in the caller's thread."""
+    from logsense.enrich import Enricher, KeywordExtractor, SentenceEmbedder
+
+    return Enricher(SentenceEmbedder(settings.section("embeddings")), KeywordExtractor(settings.section("keywords")))
+
+
+def model_in_use(data: Path) -> FailureModel | None:
+    """The failure model that is in use, or None: then forecasts extrapolate what runs out, and say so."""
+    from logsense.lifecycle.promote import load_model
+    from logsense.lifecycle.store import ModelStore
+
+    store = ModelStore(registry.model_folders(data))
+    return load_model(store) if store.in_use("failure") else None
+
+
+def host_windows(window: Window, signals: Sequence[Signal]) -> list[HostWindow]:
+    """The closed window cut by host, in the forecaster's terms."""
+    made: dict[str, HostWindow] = {}
+
+    def of(host: str) -> HostWindow:
+        if host not in made:
+            made[host] = HostWindow(host, window.start_ns, window.end_ns)
+        return made[host]
+
+    new = {(s.host, s.template_id) for s in signals if s.kind == "log.new"}
+    for key, cell in window.logs.items():
+        level = LEVELS[cell.rank] if cell.rank >= 0 else ""
+        mine = of(key.host)
+        mine.levels[level] = mine.levels.get(level, 0) + cell.count
+        mine.templates[key.template] = TemplateCount(cell.count, (key.host, key.template) in new, level)
+    for series, values in window.metrics.items():
+        of(series.host).metrics[series.name] = values.mean
+    for signal in signals:
+        if signal.host:
+            of(signal.host).signals.append(WindowSignal(signal.kind, signal.score, signal.metric))
+    return list(made.values())

@@ -1,0 +1,297 @@
+"""Features per host and step, from the host's recent past; generic over whatever metric names arrive.
+
+Every feature is 0 when nothing is unusual or nothing is known, grows with what may precede a failure, and is
+squashed to the order of 1 where it is made, so that a model needs no scaler learnt from a handful of failures.
+Names are ``<group>:<aspect>``; the group (``disk``, ``log.errors``) is what reasons are given for.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from logsense.predict import families, trend
+from logsense.predict.history import COLUMN, COUNTS, USUAL, Array, HostHistory
+from logsense.predict.options import ForecastOptions
+from logsense.predict.windows import HostWindow, count_signal, count_window
+
+_FAMILY_COLUMN = {name: i for i, name in enumerate(families.FAMILY_NAMES)}
+#: A metric that was constant so far and now moves has no scale; it counts as this many spreads.
+_UNSEEN_MOVE = 4.0
+#: Spreads below this share of the usual level are rounding, not variation.
+_MIN_RELATIVE_SPREAD = 0.02
+
+
+@dataclass(slots=True)
+class Limit:
+    """A bounded resource that a clear trend fills: seconds until then, and how likely within the horizon."""
+
+    metric: str
+    share: float
+    seconds: float
+    earliest: float
+    latest: float
+    probability: float
+
+
+@dataclass(slots=True)
+class FeatureVector:
+    """Features of one host at one time. ``values`` has the shape (len(feature_names(options)),), all finite."""
+
+    host: str
+    at_ns: int
+    values: Array
+    history_s: float
+    limit: Limit | None = None
+
+
+@cache
+def _names(lookbacks: tuple[int, ...]) -> tuple[str, ...]:
+    names: list[str] = []
+    for span in lookbacks:
+        names += [f"log.errors:excess.{span}", f"log.warnings:excess.{span}"]
+        names += [f"log.volume:rise.{span}", f"log.volume:drop.{span}"]
+        names += [f"log.critical:count.{span}", f"log.errors:kinds.{span}"]
+        names += [f"log.new:count.{span}", f"log.new:errors.{span}"]
+        names += [f"signals.log:count.{span}", f"signals.log:score.{span}"]
+        names += [f"signals.metric:count.{span}", f"signals.metric:score.{span}", f"signals.unit:count.{span}"]
+    return (*names, *(f"{families.FAMILY_NAMES[f]}:{aspect}" for aspect, f in _metric_cells(lookbacks)))
+
+
+def _metric_aspects(lookbacks: tuple[int, ...]) -> list[str]:
+    """Rows of the table of metric features; its columns are the families."""
+    ways = (f"{way}.{span}" for span in lookbacks for way in ("rise", "fall"))
+    return ["high", "low", *ways, "level", "projected", "soon"]
+
+
+def _metric_cells(lookbacks: tuple[int, ...]) -> list[tuple[str, int]]:
+    """(aspect, family number) of the cells that are features: lows count only where they may be bad."""
+    return [
+        (aspect, number)
+        for aspect in _metric_aspects(lookbacks)
+        for number, family in enumerate(families.FAMILY_NAMES)
+        if family in families.LOW_IS_BAD or not aspect.startswith(("low", "fall"))
+    ]
+
+
+@cache
+def _metric_mask(lookbacks: tuple[int, ...]) -> np.ndarray:
+    """Which cells of the table are features, shape (aspects, families)."""
+    cells = set(_metric_cells(lookbacks))
+    return np.array([[(a, f) in cells for f in range(len(families.FAMILY_NAMES))] for a in _metric_aspects(lookbacks)])
+
+
+def feature_names(options: ForecastOptions) -> tuple[str, ...]:
+    """Names of the features, in the order of ``FeatureVector.values``."""
+    return _names(options.lookbacks_s)
+
+
+class FeatureBuilder:
+    """Keeps every host's history. ``learn`` changes it, ``vector`` and ``describe`` never do.
+
+    Called from one thread. Nothing raises on content: times out of order, NaN and endless names are dropped.
+    """
+
+    def __init__(self, options: ForecastOptions | None = None) -> None:
+        self.options = options or ForecastOptions()
+        self.names = feature_names(self.options)
+        self.hosts: OrderedDict[str, HostHistory] = OrderedDict()
+        self.step_ns = self.options.step_s * 1_000_000_000
+        self.late = 0  # windows that came too late to matter
+        self.forgotten: set[str] = set()  # hosts that made room since the last save
+
+    def learn(self, window: HostWindow) -> None:
+        """Take in a closed window (about one step long; it counts for the step in which it ends)."""
+        self._put(window.host, self.step_of(window), count_window(window), window.metrics)
+
+    def step_of(self, window: HostWindow) -> int:
+        """By its end: a step must not know what comes after it."""
+        return (window.end_ns - 1) // self.step_ns
+
+    def learn_signal(self, host: str, at_ns: int, kind: str, score: float) -> None:
+        """Take in an anomaly that was found after its window had been learnt."""
+        row = dict.fromkeys(COUNTS, 0.0)
+        count_signal(row, kind, score)
+        self._put(host, at_ns // self.step_ns, list(row.values()), {})
+
+    def _put(self, host: str, step: int, counts: list[float], metrics: Mapping[str, float]) -> None:
+        if not self.history(host).put(step, counts, metrics):
+            self.late += 1
+
+    def history(self, host: str) -> HostHistory:
+        """The host's history, a new one for an unknown host; the host unseen for longest makes room."""
+        known = self.hosts.get(host)
+        if known is None:
+            o = self.options
+            per_block = max(1, o.baseline_step_s // o.step_s)
+            known = self.hosts[host] = HostHistory(o.ring_steps, o.baseline_points, per_block, o.max_metrics)
+            if len(self.hosts) > o.max_hosts:
+                self.forgotten.add(self.hosts.popitem(last=False)[0])
+            self.forgotten.discard(host)
+        self.hosts.move_to_end(host)
+        return known
+
+    def vector(self, host: str, at_ns: int) -> FeatureVector:
+        """Features of what was known at ``at_ns``, the end of the last step learnt."""
+        values = np.zeros(len(self.names), np.float32)
+        history = self.hosts.get(host)
+        if history is None or history.last < 0:
+            return FeatureVector(host, at_ns, values, 0.0)
+        spans = self.options.lookbacks_s
+        logs = np.concatenate([self._log_features(history, span) for span in spans])
+        values[: len(logs)] = logs
+        by_family, limit = self._metric_features(history)
+        values[len(logs) :] = by_family
+        seen = (history.last - history.first + 1) * self.options.step_s
+        values = np.nan_to_num(values, nan=0.0, posinf=10.0, neginf=0.0)
+        return FeatureVector(
+            host, at_ns, values, float(max(seen, history.base_blocks * self.options.baseline_step_s)), limit
+        )
+
+    def steps(self, span_s: int) -> int:
+        """Steps in a look-back."""
+        return max(1, span_s // self.options.step_s)
+
+    def _log_features(self, history: HostHistory, span: int) -> Array:
+        rows = history.counts(self.steps(span))
+        total, top = rows.sum(0), rows.max(0)
+        usual = history.usual()[0][: len(USUAL)] * len(rows)
+        now = total[[COLUMN[name] for name in USUAL]]
+        ratio = np.nan_to_num(np.log((now + 1) / (usual + 1)))  # unknown: as usual
+        lines, warnings, errors = (float(v) for v in ratio)
+        count = {name: float(np.log1p(total[i])) for name, i in COLUMN.items()}
+        best = {name: float(np.log1p(top[COLUMN[name]])) for name in ("error_kinds", "log_score", "metric_score")}
+        return np.array(
+            [
+                *(max(errors, 0.0), max(warnings, 0.0), max(lines, 0.0), max(-lines, 0.0)),
+                *(count["critical"], best["error_kinds"], count["new_templates"], count["new_error_templates"]),
+                *(count["log_signals"], best["log_score"], count["metric_signals"], best["metric_score"]),
+                count["unit_signals"],
+            ],
+            np.float32,
+        )
+
+    def _metric_features(self, history: HostHistory) -> tuple[Array, Limit | None]:
+        spans = self.options.lookbacks_s
+        out = np.zeros((5 + 2 * len(spans), len(families.FAMILY_NAMES)), np.float32)
+        names = history.names
+        if not names:
+            return out[_metric_mask(spans)], None
+        fam = np.array([_family_column(name) for name in names])
+        columns, scale_to_share = self._bounded(history)
+        moves = self.moves(history)
+        worse = np.array([families.worse(name) for name in names])
+        np.maximum.at(out[0], fam, _squash(moves.z * worse))
+        np.maximum.at(out[1], fam, _squash(-moves.z * worse))
+        bounded_fam = fam[columns]
+        limit: Limit | None = None
+        with np.errstate(all="ignore"):
+            for i, span in enumerate(spans):
+                values = history.values(self.steps(span)).astype(np.float64)
+                shares = scale_to_share(values[:, columns])
+                line = trend.fit(np.concatenate([values, shares], axis=1), self.options.step_s)
+                m = len(names)
+                change = line.slope[:m] * span
+                moved = np.where(moves.scale > 0, change / moves.scale, np.sign(change) * _UNSEEN_MOVE)
+                moved *= line.r2[:m] * worse
+                np.maximum.at(out[2 + 2 * i], fam, _squash(moved))
+                np.maximum.at(out[3 + 2 * i], fam, _squash(-moved))
+                if not len(columns):
+                    continue
+                reach = trend.reach(trend.part(line, m), self.options.horizon_s)
+                soon = self.options.horizon_s / (self.options.horizon_s + reach.seconds)
+                np.maximum.at(out[-2], bounded_fam, reach.probability.astype(np.float32))
+                np.maximum.at(out[-1], bounded_fam, soon.astype(np.float32))
+                if i == 0:
+                    np.maximum.at(out[-3], bounded_fam, np.nan_to_num(_last(shares)).clip(0, 1).astype(np.float32))
+                limit = _nearest(limit, [names[c] for c in columns], _last(shares), reach)
+        return out[_metric_mask(spans)], limit
+
+    def moves(self, history: HostHistory) -> Moves:
+        """How far each metric is from usual now (mean of the shortest look-back), in robust spreads."""
+        centre, spread = (a[len(USUAL) :] for a in history.usual())
+        recent = history.values(self.steps(self.options.lookbacks_s[0]))
+        known = np.isfinite(recent)
+        mean = np.where(known, recent, 0).sum(0) / np.maximum(known.sum(0), 1)
+        scale = np.maximum(spread, _MIN_RELATIVE_SPREAD * np.abs(centre))
+        off = mean - centre
+        with np.errstate(all="ignore"):
+            z = np.where(scale > 0, off / scale, np.sign(off) * _UNSEEN_MOVE)
+        usable = known.any(0) & np.isfinite(centre)
+        return Moves(np.where(usable, z, 0.0), np.where(usable, mean, np.nan), centre, np.nan_to_num(scale))
+
+    def _bounded(self, history: HostHistory) -> tuple[np.ndarray, _ToShare]:
+        """Columns of bounded metrics, and the function that turns their values into used shares of the limit."""
+        top = history.seen_max()
+        stated = families.limit_series(tuple(history.names))
+        columns: list[int] = []
+        limits: list[float] = []
+        remaining: list[bool] = []
+        for column, name in enumerate(history.names):
+            most = float(top[column])
+            kind = families.bound_kind(name)
+            if (limit := self.options.limits.get(name, 0.0)) > 0:
+                kind = ""
+            elif name in stated:
+                limit, kind = float(top[history.columns[stated[name]]]), ""
+            elif kind == "share":
+                limit = 1.0 if most <= 1.5 else 100.0  # exporters use both; multi-core shares pass 1 slightly
+            elif kind == "remaining":
+                limit = most  # of a total that may be larger: the time until zero is the same
+            if limit > 0 and most == most:
+                columns.append(column)
+                limits.append(limit)
+                remaining.append(kind == "remaining")
+        return np.array(columns, int), _ToShare(np.array(limits), np.array(remaining, bool))
+
+
+class Moves(NamedTuple):
+    """Per metric, shape (M,): robust z now, mean now, usual level, spread (0: unknown or constant)."""
+
+    z: np.ndarray
+    now: np.ndarray
+    usual: np.ndarray
+    scale: np.ndarray
+
+
+class _ToShare(NamedTuple):
+    limits: np.ndarray
+    remaining: np.ndarray
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        share = values / self.limits
+        return np.where(self.remaining, 1.0 - share, share)
+
+
+@lru_cache(65_536)
+def _family_column(name: str) -> int:
+    return _FAMILY_COLUMN[families.family(name)]
+
+
+def _squash(z: np.ndarray) -> np.ndarray:
+    """0 for what is not raised, about linear near 0, logarithmic far out; at most arcsinh(30) = 4.1."""
+    return np.arcsinh(np.clip(np.nan_to_num(z), 0.0, 30.0)).astype(np.float32)
+
+
+def _last(values: np.ndarray) -> np.ndarray:
+    """Newest known value per column, NaN where there is none."""
+    known = np.isfinite(values)
+    row = len(values) - 1 - known[::-1].argmax(0)
+    return np.where(known.any(0), values[row, np.arange(values.shape[1])], np.nan)
+
+
+def _nearest(best: Limit | None, names: Iterable[str], shares: np.ndarray, reach: trend.Reach) -> Limit | None:
+    """The likelier of ``best`` and the metrics that run out."""
+    for i, name in enumerate(names):
+        chance = float(reach.probability[i])
+        if chance <= 0 or families.family(name) not in families.EXHAUSTIBLE:
+            continue
+        if best is None or chance > best.probability:
+            seconds, early, late = (float(a[i]) for a in (reach.seconds, reach.earliest, reach.latest))
+            best = Limit(name, float(shares[i]), seconds, early, late, chance)
+    return best

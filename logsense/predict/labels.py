@@ -1,0 +1,134 @@
+"""Failure labels: for every step of a host, does a failure begin within the horizon?
+
+Failures come from people (``labels.json``, tickets) or are derived from the logs by one visible rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from logsense.predict.options import LabelOptions
+from logsense.predict.windows import HostWindow
+from logsense.record import LEVEL_RANK
+
+SECOND = 1_000_000_000
+UNUSED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failure of one host. ``onset_ns`` is when its effect first showed.
+
+    ``cause_ns``, where known, is when its cause began: before it nothing can point to the failure, so training
+    leaves those steps out (evaluation never does). ``also`` are further hosts that it reached.
+    """
+
+    host: str
+    kind: str
+    onset_ns: int
+    end_ns: int
+    cause_ns: int | None = None
+    id: str = ""
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Per step, shape (n,): ``y`` is 1 before an onset, 0 when quiet, ``UNUSED`` during a failure.
+
+    ``onset`` is the index into the failures of the onset that a positive step precedes, else -1.
+    ``knowable`` is False for positive steps before the failure's cause.
+    """
+
+    y: NDArray[np.int8]
+    onset: NDArray[np.int64]
+    knowable: NDArray[np.bool_]
+
+
+def label_steps(
+    hosts: Sequence[str],
+    at_ns: NDArray[np.int64],
+    failures: Sequence[Failure],
+    horizon_s: int,
+    options: LabelOptions | None = None,
+) -> Labels:
+    """Label steps given by host and time, both of shape (n,). A step at t is positive when t < onset <= t + horizon."""
+    options = options or LabelOptions()
+    n = len(at_ns)
+    y, onset = np.zeros(n, np.int8), np.full(n, -1, np.int64)
+    knowable = np.ones(n, np.bool_)
+    names = np.asarray(hosts, dtype=object)
+    order = sorted(range(len(failures)), key=lambda i: failures[i].onset_ns, reverse=True)
+    for i in order:  # the earliest onset after a step is written last and wins
+        failure = failures[i]
+        here = names == failure.host
+        before = here & (at_ns < failure.onset_ns) & (at_ns >= failure.onset_ns - horizon_s * SECOND)
+        y[before], onset[before] = 1, i
+        knowable[before] = failure.cause_ns is None or at_ns[before] > failure.cause_ns
+    for failure in failures:
+        end = failure.end_ns + options.recovery_s * SECOND
+        during = (names == failure.host) & (at_ns >= failure.onset_ns) & (at_ns < end)
+        if failure.also:  # what other hosts show from the cause on is this failure, not one of their own
+            start = failure.onset_ns if failure.cause_ns is None else failure.cause_ns
+            during |= np.isin(names, failure.also) & (at_ns >= start) & (at_ns < end)
+        y[during], onset[during] = UNUSED, -1
+    return Labels(y, onset, knowable)
+
+
+def derive_failures(windows: Iterable[HostWindow], options: LabelOptions | None = None) -> list[Failure]:
+    """Failures by rule: lines of ``failure_level`` or worse, or one of ``failure_signals``, merged per host.
+
+    Two such windows of a host that lie less than ``merge_s`` apart are the same failure.
+    """
+    options = options or LabelOptions()
+    lowest = LEVEL_RANK[options.failure_level]
+    found: dict[str, list[tuple[int, int, str]]] = {}
+    for window in windows:
+        kind = _failure_kind(window, lowest, options.failure_signals)
+        if not kind:
+            continue
+        episodes = found.setdefault(window.host, [])
+        if episodes and window.start_ns - episodes[-1][1] < options.merge_s * SECOND:
+            start, _, first_kind = episodes[-1]
+            episodes[-1] = (start, window.end_ns, first_kind)
+        else:
+            episodes.append((window.start_ns, window.end_ns, kind))
+    return [
+        Failure(host, kind, start, end, id=f"{host}-{start}")
+        for host, episodes in sorted(found.items())
+        for start, end, kind in episodes
+    ]
+
+
+def _failure_kind(window: HostWindow, lowest: int, signals: Sequence[str]) -> str:
+    for signal in window.signals:
+        if signal.kind in signals:
+            return signal.kind
+    levels = [level for level, count in window.levels.items() if count > 0]
+    levels += [template.level for template in window.templates.values() if template.lines > 0]
+    worst = max(levels, key=lambda level: LEVEL_RANK.get(level, -1), default="")
+    return worst if LEVEL_RANK.get(worst, -1) >= lowest else ""
+
+
+def failures_of_recording(labels: dict[str, Any], to_ns: Any) -> list[Failure]:
+    """The faults of a recording's ``labels.json``; ``to_ns`` turns its time texts into nanoseconds.
+
+    ``also`` lists hosts, or ``host/service``. Entries without host or times are left out.
+    """
+    hosts = set(labels.get("hosts", {}))
+    failures = []
+    for fault in labels.get("faults", []):
+        try:
+            start, effect, end = (to_ns(fault[key]) for key in ("start", "effect", "end"))
+            host, kind = str(fault["host"]), str(fault["kind"])
+        except (KeyError, TypeError, ValueError):
+            continue
+        touched = {str(entry).split("/")[0].split(":")[0] for entry in fault.get("also", [])}
+        also = tuple(sorted((touched & hosts) - {host} if hosts else touched - {host}))
+        failures.append(Failure(host, kind, effect, max(end, effect), start, str(fault.get("id", "")), also))
+    return failures

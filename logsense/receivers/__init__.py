@@ -1,0 +1,1 @@
+"""HTTP endpoint families that shippers send to."""

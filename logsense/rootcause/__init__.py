@@ -1,0 +1,25 @@
+"""Rank the possible causes of an incident and say why, with the evidence cited."""
+
+from __future__ import annotations
+
+from logsense.rootcause.evidence import Evidence, SeriesExcerpt, TemplateCount
+from logsense.rootcause.gather import gather, gather_incident
+from logsense.rootcause.hypotheses import rank
+from logsense.rootcause.options import RootcauseOptions
+from logsense.rootcause.patterns import known_patterns, load_patterns
+from logsense.rootcause.summary import as_text, summarise, title
+
+__all__ = [
+    "Evidence",
+    "RootcauseOptions",
+    "SeriesExcerpt",
+    "TemplateCount",
+    "as_text",
+    "gather",
+    "gather_incident",
+    "known_patterns",
+    "load_patterns",
+    "rank",
+    "summarise",
+    "title",
+]

@@ -1,0 +1,113 @@
+"""Collect the evidence of a stretch of time from an index, through the ``Index`` protocol only."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from logsense.record import Incident, Query, Signal
+from logsense.rootcause.evidence import SECOND, Evidence, SeriesExcerpt, TemplateCount
+from logsense.rootcause.options import RootcauseOptions
+from logsense.stages import Index
+
+MAX_TEMPLATES = 300  # most frequent message types looked at per host
+MAX_SERIES = 400
+READ = 50  # lines read of each message type that became more frequent
+_ADDRESS = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\.\d)")
+
+
+def gather_incident(
+    index: Index, incident: Incident, calls: Sequence[tuple[str, str]] = (), options: RootcauseOptions | None = None
+) -> Evidence:
+    """Evidence of one incident: its hosts, those they call, and the time before it."""
+    options = options or RootcauseOptions()
+    signals = index.signals(ids=incident.signal_ids)
+    hosts = set(incident.hosts)
+    hosts |= {callee for caller, callee in calls if caller in hosts}
+    hosts |= {caller for caller, callee in calls if callee in hosts}
+    start_ns = incident.start_ns - options.lead_s * SECOND
+    return gather(index, start_ns, incident.last_ns, signals, sorted(hosts), calls, options)
+
+
+def gather(
+    index: Index,
+    start_ns: int,
+    end_ns: int,
+    signals: Sequence[Signal],
+    hosts: Sequence[str] = (),
+    calls: Sequence[tuple[str, str]] = (),
+    options: RootcauseOptions | None = None,
+) -> Evidence:
+    """Evidence of ``[start_ns, end_ns]`` on ``hosts`` (all known ones when empty)."""
+    options = options or RootcauseOptions()
+    before_ns = start_ns - options.before_s * SECOND
+    around = Query(from_ns=before_ns, to_ns=end_ns + 1)
+    names = list(hosts) or [host for host, _ in index.terms(around, "host", 50)]
+    templates: list[TemplateCount] = []
+    services: dict[str, list[str]] = {}
+    for host in names or [""]:
+        where = [host] if host else []
+        services[host] = [
+            name for name, _ in index.terms(Query(hosts=where, from_ns=before_ns, to_ns=end_ns), "service", 50)
+        ]
+        templates += _templates(index, where, host, before_ns, start_ns, end_ns, signals)
+    series = list(_series(index, names, before_ns, end_ns))
+    absent = [f"metrics of {host}" for host in names if host and not any(s.host == host for s in series)]
+    absent += [f"logs of {host}" for host in names if host and not any(t.host == host for t in templates)]
+    return Evidence(start_ns, end_ns, before_ns, list(signals), templates, series, names, services, list(calls), absent)
+
+
+def _templates(
+    index: Index, where: list[str], host: str, before_ns: int, start_ns: int, end_ns: int, signals: Sequence[Signal]
+) -> Iterable[TemplateCount]:
+    during = Query(hosts=where, from_ns=start_ns, to_ns=end_ns + 1)
+    counts = dict(index.terms(during, "template_id", MAX_TEMPLATES))
+    for signal in signals:
+        if signal.template_id and signal.host == host:
+            counts.setdefault(signal.template_id, int(signal.value or 1))
+    past = dict(index.terms(Query(hosts=where, from_ns=before_ns, to_ns=start_ns), "template_id", MAX_TEMPLATES * 2))
+    known = {template.id: template for template in index.templates(sorted(counts))}
+    for template_id, count in sorted(counts.items()):
+        template = known.get(template_id)
+        if template is None:
+            continue
+        samples: list[tuple[str, str]] = []
+        peers: list[tuple[str, int]] = []
+        first_ns, service = 0, template.service
+        if count > 3 * past.get(template_id, 0) * max(end_ns - start_ns, 1) / max(start_ns - before_ns, 1):
+            only = Query(hosts=where, template_ids=[template_id], from_ns=start_ns, to_ns=end_ns + 1)
+            _, hits = index.search(only, limit=READ, offset=max(0, count - READ), by_time=True)
+            for hit in reversed(hits):
+                if len(samples) < 3:
+                    samples.append((hit.record.id, hit.record.message[:300]))
+                first_ns = first_ns or hit.record.timestamp_ns
+                service = hit.record.service or service
+            peers = _peers(hit.record.message for hit in hits)
+        yield TemplateCount(
+            template_id,
+            template.text,
+            host,
+            service,
+            template.level,
+            past.get(template_id, 0),
+            count, first_ns,
+            samples, peers,
+        )  # fmt: skip
+
+
+def _peers(messages: Iterable[str]) -> list[tuple[str, int]]:
+    """The three most frequent addresses; one line counts once for each."""
+    counts: Counter[str] = Counter()
+    for message in messages:
+        counts.update(set(_ADDRESS.findall(message[:1000])))
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:3]
+
+
+def _series(index: Index, hosts: Sequence[str], before_ns: int, end_ns: int) -> Iterable[SeriesExcerpt]:
+    step_ns = 10 * SECOND
+    for host in hosts:
+        for _, name in index.metric_names(host)[:MAX_SERIES]:
+            points = index.metric_series(host, name, before_ns, end_ns + 1, step_ns)
+            if points:
+                yield SeriesExcerpt(host, name, points)

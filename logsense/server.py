@@ -1,0 +1,213 @@
+"""``logsense serve``: one process that accepts and answers, and a worker process that it watches over.
+
+The server process writes only to the spool and reads only the index; everything that costs time (parsing,
+mining, models, detection) is the worker's. So the server accepts lines a moment after its start, and a
+worker that crashes or is killed costs nothing but delay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from logsense import registry
+from logsense.config import ServerOptions, Settings
+from logsense.errors import BadConfig
+from logsense.feed import make_tail
+from logsense.workspace import Workspace
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+WORKER_STOP_S = 30  # a commit takes about a second; a full one with models loading some more
+
+
+def serve(
+    data: Path, settings: Settings, *, config: Path | None = None, say: Callable[[str], None] = print,
+    tail: Iterable[str] = (), banner: Callable[[str], None] | None = None,
+) -> None:  # fmt: skip
+    """Run until SIGINT or SIGTERM. ``tail`` are path patterns to follow. Raises BadConfig before listening."""
+    import uvicorn
+
+    options: ServerOptions = settings.section("server")
+    if options.host not in LOOPBACK and not options.allow_open:
+        raise BadConfig(
+            f"logsense will not listen on {options.host} without authentication.",
+            why="anyone who reaches the port could read and write all logs",
+            fix='keep host = "127.0.0.1" and put a proxy in front, or set allow_open = true in [server]',
+        )
+    listener = _listen(options.host, options.port)
+    data.mkdir(parents=True, exist_ok=True)
+    server = Server(data, settings, options, config, say, tail)
+    url = f"http://{options.host}:{listener.getsockname()[1]}"
+    app = server.app(lambda: (banner or say)(url))
+    runner = uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10, lifespan="on",
+                       server_header=False, timeout_keep_alive=75)
+    )  # fmt: skip
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn raises the signal again when it has shut down in order; asking for the end is no failure.
+        signal.signal(number, lambda *_: None)
+    runner.run(sockets=[listener])
+    listener.close()
+
+
+class Server:
+    """What lives as long as ``serve`` runs: intake, sources, workspace, and the worker process."""
+
+    def __init__(
+        self, data: Path, settings: Settings, options: ServerOptions, config: Path | None,
+        say: Callable[[str], None], tail: Iterable[str],
+    ) -> None:  # fmt: skip
+        from logsense.spool import DiskSpool, SpoolIntake
+
+        self.data, self.settings, self.options, self.config, self.say = data, settings, options, config, say
+        self.tail = list(tail)
+        self.spool = DiskSpool(data / "spool", settings.section("spool"))
+        self.intake = SpoolIntake(self.spool)
+        _make_index(data, settings)
+        self.workspace = Workspace(data, settings)
+        self.workspace.backlog_bytes = self.spool.backlog_bytes
+        self.worker: asyncio.subprocess.Process | None = None
+
+    def app(self, ready: Callable[[], None]) -> Any:
+        from prometheus_client import CollectorRegistry
+
+        from logsense.api.app import create_app
+
+        metrics = CollectorRegistry()
+        metrics.register(ServerMetrics(self))
+
+        @asynccontextmanager
+        async def lifespan(_: Any) -> AsyncIterator[None]:
+            tasks = [asyncio.create_task(s.run(self.intake), name=s.name) for s in self.sources()]
+            tasks.append(asyncio.create_task(self.watch_worker(), name="worker"))
+            for task in tasks:
+                task.add_done_callback(self._ended)
+            ready()
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await self.stop_worker()
+                self.workspace.close()
+                self.spool.close()
+
+        return create_app(
+            self.workspace, self.intake, registry.receivers(), metrics_registry=metrics, lifespan=lifespan
+        )
+
+    def sources(self) -> list[Any]:
+        from logsense.sources.hostmetrics import HostMetricsOptions
+        from logsense.sources.syslog import SyslogOptions
+
+        made: list[Any] = []
+        if self.options.syslog_port:
+            source = registry.load(registry.SOURCES["syslog"])
+            port = self.options.syslog_port
+            made.append(source(SyslogOptions(host=self.options.host, udp_port=port, tcp_port=port)))
+        if self.options.host_metrics_every_s > 0:
+            made.append(
+                registry.load(registry.SOURCES["hostmetrics"])(
+                    HostMetricsOptions(every_s=self.options.host_metrics_every_s)
+                )
+            )
+        if self.tail:
+            made.append(make_tail(self.data, self.tail, {}))
+        return made
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception():
+            self.say(f"{task.get_name()} ended: {task.exception()}")
+
+    async def watch_worker(self) -> None:
+        """Keep the worker running; after a crash wait 1, 2, 4 … 30 s before the next start."""
+        wait = 1.0
+        command = [sys.executable, "-m", "logsense", "worker", "--data", str(self.data)]
+        if self.config:
+            command += ["--config", str(self.config)]
+        while True:
+            started = asyncio.get_running_loop().time()
+            # A session of its own: Ctrl-C reaches only the server, which then stops the worker in order.
+            self.worker = await asyncio.create_subprocess_exec(*command, start_new_session=True)
+            code = await self.worker.wait()
+            if asyncio.get_running_loop().time() - started > 60:
+                wait = 1.0
+            self.say(f"worker ended with {code}; starting it again in {wait:.0f} s (nothing accepted is lost)")
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, 30.0)
+
+    async def stop_worker(self) -> None:
+        if self.worker is None or self.worker.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self.worker.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self.worker.wait(), WORKER_STOP_S)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                self.worker.kill()
+            await self.worker.wait()
+
+
+class ServerMetrics:
+    """Prometheus collector: read when scraped, nothing is counted twice."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    def collect(self) -> Iterable[Metric]:
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        accepted = CounterMetricFamily("logsense_accepted_lines", "Lines that were acknowledged.", labels=["source"])
+        dropped = CounterMetricFamily("logsense_dropped_lines", "UDP lines that were lost.", labels=["source"])
+        for source, row in self.server.intake.stats().items():
+            accepted.add_metric([source], row.get("accepted", 0))
+            dropped.add_metric([source], row.get("dropped", 0))
+        yield accepted
+        yield dropped
+        yield GaugeMetricFamily("logsense_spool_bytes", "Accepted but not indexed yet.",
+                                value=self.server.spool.backlog_bytes())  # fmt: skip
+        indexed = CounterMetricFamily("logsense_indexed_lines", "Lines in the index.", labels=["source", "outcome"])
+        for source, row in self.server.workspace.index.source_stats().items():
+            for outcome in ("parsed", "unparsed"):
+                indexed.add_metric([source, outcome], row.get(outcome, 0))
+        yield indexed
+        open_incidents = sum(i["status"] != "resolved" for i in self.server.workspace.incidents(limit=1000))
+        yield GaugeMetricFamily("logsense_open_incidents", "Incidents that are not resolved.", value=open_incidents)
+        ready = self.server.workspace.ready()
+        yield GaugeMetricFamily("logsense_ready", "1 when index and worker are well.", value=int(ready["ready"]))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise BadConfig(f"Cannot listen on {host}:{port}.", why=os.strerror(error.errno or 0),
+                        fix="end what uses the port, or choose another with --port") from error  # fmt: skip
+    listener.listen(2048)
+    listener.set_inheritable(True)
+    return listener
+
+
+def _make_index(data: Path, settings: Settings) -> None:
+    """A reader needs the index to exist; the worker that would make it starts later."""
+    from logsense.index.embedded import EmbeddedIndex
+
+    if not (data / "index").is_dir():
+        EmbeddedIndex(data / "index", writer=True, options=settings.section("index")).close()

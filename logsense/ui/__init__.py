@@ -1,0 +1,1 @@
+"""Pages for people: server-rendered, working without JavaScript, escaping whatever the logs hold (``pages.router``)."""

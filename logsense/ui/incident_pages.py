@@ -1,0 +1,181 @@
+"""``/incidents`` and ``/incidents/{id}``: the page that somebody opens at 03:00 on a phone."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Depends, Query
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from logsense.api.incidents import ActionKind, check_action
+from logsense.api.params import Window, window
+from logsense.errors import LogsenseError, TooLarge
+from logsense.timefmt import iso
+from logsense.ui.format import nanoseconds, path
+from logsense.ui.rendering import page
+from logsense.ui.sparks import thin
+from logsense.workspace import Workspace
+
+#: Citations whose text is looked up for the list at the end; more are still linked.
+PREVIEWS = 40
+#: Roles of sentences that make up the paragraph; the others have their own places on the page.
+_PARAGRAPH = ("headline", "impact", "timeline", "cause", "against", "claim")
+_MAX_FORM = 64 * 1024
+
+
+def router(workspace: Workspace) -> APIRouter:
+    """Reading incidents and their evidence."""
+    routes = APIRouter()
+
+    @routes.get("/incidents")
+    def incidents(
+        request: Request,
+        span: Annotated[Window, Depends(window)],
+        status: Annotated[Literal["", "open", "acknowledged", "resolved"], Query()] = "",
+    ) -> Response:
+        every = workspace.incidents(from_=span.from_ns, to=span.to_ns, limit=500)
+        counts = {s: sum(i["status"] == s for i in every) for s in ("open", "acknowledged", "resolved")}
+        shown = [i for i in every if not status or i["status"] == status]
+        return page(
+            request,
+            "incidents.html",
+            section="incidents",
+            incidents=shown,
+            status=status,
+            counts=counts,
+            total=len(every),
+        )
+
+    @routes.get("/incidents/{incident_id}")
+    def incident(request: Request, incident_id: str) -> Response:
+        found = workspace.incident(incident_id)
+        numbers = number_citations(found)
+        return page(
+            request,
+            "incident.html",
+            section="incidents",
+            incident=found,
+            numbers=numbers,
+            references=_references(workspace, found, numbers),
+            paragraph=[s for s in found["summary"] if s["role"] in _PARAGRAPH],
+            next_steps=_next_steps(found),
+            not_examined=_not_examined(found),
+            charts=[_chart(workspace, c) for c in found["charts"]],
+            done=request.query_params.get("done", ""),
+        )
+
+    @routes.get("/evidence/{evidence_id:path}")
+    def evidence(request: Request, evidence_id: str, incident: str = "", fragment: bool = False) -> Response:
+        return page(
+            request,
+            "_evidence.html" if fragment else "evidence.html",
+            section="incidents",
+            evidence=workspace.evidence(evidence_id),
+            incident_id=incident,
+        )
+
+    return routes
+
+
+def actions(workspace: Workspace) -> APIRouter:
+    """The forms; they answer with a redirect, so that reloading does not act twice."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.post("/incidents/{incident_id}/{kind}")
+    async def act(request: Request, incident_id: str, kind: ActionKind) -> Response:
+        form = await read_form(request)
+        check_action(kind, form.get("text", ""), form.get("verdict", ""))
+        by = request.state.actor or form.get("by", "")[:200]
+        await run_in_threadpool(
+            workspace.act, incident_id, kind, by=by, text=form.get("text", "")[:10_000], verdict=form.get("verdict", "")
+        )
+        return RedirectResponse(f"/incidents/{path(incident_id)}?done={kind}", status_code=303)
+
+    return routes
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """An urlencoded form; of repeated fields the last. Raises ``TooLarge`` beyond 64 kB."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_FORM:
+            raise TooLarge("The form is too large", why="more than 64 kB", where="body", fix="write a shorter note")
+    return {name: values[-1] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
+
+
+def number_citations(incident: dict[str, Any]) -> dict[str, int]:
+    """Footnote numbers in the order in which a reader meets the evidence."""
+    groups: list[list[str]] = [s["evidence"] for s in incident["summary"]]
+    for hypothesis in incident["hypotheses"]:
+        groups += [hypothesis["evidence"], hypothesis["against"]]
+    numbers: dict[str, int] = {}
+    for group in groups:
+        for evidence_id in group:
+            numbers.setdefault(evidence_id, len(numbers) + 1)
+    return numbers
+
+
+def _references(workspace: Workspace, incident: dict[str, Any], numbers: dict[str, int]) -> list[dict[str, Any]]:
+    """One line a citation. Only lines are looked up: the incident itself holds what the others need."""
+    templates = {t["id"]: t["template"] for t in incident["templates"]}
+    signals = {entry.get("id", ""): entry for entry in incident["timeline"]}
+    references = []
+    for evidence_id, at in numbers.items():
+        kind, _, rest = evidence_id.partition(":")
+        row = {"id": evidence_id, "number": at, "kind": kind, "text": "", "time": "", "host": "", "level": ""}
+        if kind == "template" and rest in templates:
+            row["text"] = templates[rest]
+        elif kind == "signal" and rest in signals:
+            signal = signals[rest]
+            row |= {"text": signal["text"], "time": signal["@timestamp"], "host": signal["host"]}
+        elif kind == "metric":
+            place, _, ns = rest.rpartition("@")
+            row["host"], _, row["text"] = place.partition("/")
+            row["time"] = iso(int(ns)) if ns.isdigit() else ""
+        elif at <= PREVIEWS:
+            row |= _look_up(workspace, kind, rest, evidence_id)
+        row["text"] = row["text"] or evidence_id
+        references.append(row)
+    return references
+
+
+def _look_up(workspace: Workspace, kind: str, rest: str, evidence_id: str) -> dict[str, Any]:
+    try:
+        if kind == "line":
+            hit = workspace.log(rest, 0)["hit"]
+            return {"text": hit["message"], "time": hit["@timestamp"], "host": hit["host"], "level": hit["level"]}
+        return {"text": workspace.evidence(evidence_id)["title"]}
+    except LogsenseError:
+        return {"text": "no longer held (deleted by retention)"}
+
+
+def _next_steps(incident: dict[str, Any]) -> list[dict[str, Any]]:
+    """What to check next, first that of the likeliest cause, each once."""
+    steps: dict[str, list[str]] = {}
+    for hypothesis in incident["hypotheses"][:3]:
+        for step in hypothesis["next_steps"]:
+            steps.setdefault(step, [])
+    for sentence in incident["summary"]:
+        if sentence["role"] == "next":
+            steps[sentence["text"]] = sentence["evidence"]
+    return [{"text": text, "evidence": evidence} for text, evidence in steps.items()]
+
+
+def _not_examined(incident: dict[str, Any]) -> list[str]:
+    said = [s["text"] for s in incident["summary"] if s["role"] == "not_examined"]
+    return list(dict.fromkeys([*incident["not_examined"], *said]))
+
+
+def _chart(workspace: Workspace, chart: dict[str, Any]) -> dict[str, Any]:
+    """The chart with its points, for the picture that needs no script."""
+    try:
+        found = workspace.series(
+            chart["host"], chart["metric"], from_=nanoseconds(chart["from"]), to=nanoseconds(chart["to"])
+        )
+    except LogsenseError:
+        found = []
+    return {**chart, "points": thin(found[0]["points"], 300) if found else []}

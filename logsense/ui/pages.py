@@ -1,0 +1,69 @@
+"""All pages, in the order of the navigation. Each resource has a module; this one joins them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import Scope
+
+from logsense.api.params import Window, window
+from logsense.api.respond import scope_wants_html
+from logsense.ui import assets, chart_routes, host_pages, incident_pages, log_pages, overview_page, service_pages
+from logsense.ui.rendering import problem_page
+from logsense.workspace import Workspace
+
+__all__ = ["actions", "home", "home_for_browsers", "problem_page", "router"]
+
+
+class BrowserRoute(APIRoute):
+    """Matches only what a browser sends, and leaves the path to later routes otherwise."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] != "http" or not scope_wants_html(scope):
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+def router(workspace: Workspace) -> APIRouter:
+    """Every page but ``/`` (see ``api.app``), the static files and the data of the charts."""
+    routes = APIRouter(include_in_schema=False)
+    for part in (
+        incident_pages.router(workspace),
+        log_pages.router(workspace),
+        host_pages.router(workspace),
+        service_pages.router(workspace),
+        chart_routes.router(workspace),
+        assets.router(),
+    ):
+        routes.include_router(part)
+    return routes
+
+
+def actions(workspace: Workspace) -> APIRouter:
+    """The forms of the incident page: the only pages that change something."""
+    return incident_pages.actions(workspace)
+
+
+def home_for_browsers(workspace: Workspace) -> APIRouter:
+    """``/`` when a browser asks."""
+    return _home(workspace, BrowserRoute)
+
+
+def home(workspace: Workspace) -> APIRouter:
+    """``/`` for whoever asks, when no receiver wanted it."""
+    return _home(workspace, APIRoute)
+
+
+def _home(workspace: Workspace, route_class: type[APIRoute]) -> APIRouter:
+    routes = APIRouter(include_in_schema=False, route_class=route_class)
+
+    @routes.get("/")
+    def overview(request: Request, span: Annotated[Window, Depends(window)]) -> Response:
+        return overview_page.render(workspace, request, span)
+
+    return routes

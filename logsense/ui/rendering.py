@@ -1,0 +1,64 @@
+"""Jinja2 with everything escaped, and the problem page."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import jinja2
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+import logsense
+from logsense.ui import assets, sparks
+from logsense.ui.format import FILTERS, between, field_term, highlight
+
+
+@functools.cache
+def environment() -> jinja2.Environment:
+    """Strict: a name that a template misspells is an error, not an empty string."""
+    env = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters.update(FILTERS)
+    env.globals.update(
+        asset=assets.address,
+        bars=sparks.bars,
+        between=between,
+        field_term=field_term,
+        highlight=highlight,
+        sparkline=sparks.sparkline,
+        stacked=sparks.stacked,
+        url=url,
+        version=logsense.__version__,
+    )
+    return env
+
+
+def url(place: str, **parameters: object) -> str:
+    """``place`` with the parameters that are not empty. A trailing ``_`` is dropped: ``from_`` means ``from``."""
+    kept = {k.rstrip("_"): str(v) for k, v in parameters.items() if v not in (None, "")}
+    return f"{place}?{urlencode(kept, errors='backslashreplace')}" if kept else place
+
+
+def page(request: Request, name: str, /, *, status_code: int = 200, **context: Any) -> Response:
+    """Render the template ``name``. ``section`` in the context names the entry of the navigation."""
+    text = environment().get_template(name).render(nonce=request.state.nonce, **context)
+    # Lone surrogates cannot be sent; ``visible`` shows them by name, elsewhere a replacement has to do.
+    body = text.encode("utf-8", "replace")
+    headers = {"vary": "accept-encoding, accept", "cache-control": "no-store"}
+    if len(body) > 1000 and "gzip" in request.headers.get("accept-encoding", ""):
+        body, headers["content-encoding"] = gzip.compress(body, 5, mtime=0), "gzip"
+    return HTMLResponse(body, status_code=status_code, headers=headers)
+
+
+def problem_page(request: Request, problem: dict[str, Any]) -> Response:
+    """A problem for a person."""
+    return page(request, "problem.html", status_code=problem["status"], section="", problem=problem)

@@ -1,0 +1,1 @@
+"""Records real software under injected faults; see ``samples/README.md``."""

@@ -1,0 +1,118 @@
+"""What every ``Source`` does; see ``logsense.stages.Source``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from logsense import errors
+from logsense.record import MetricPoint, RawEvent
+from logsense.sources.hostmetrics import HostMetricsOptions, HostMetricsSource
+from logsense.sources.stdin import StdinSource
+from logsense.sources.syslog import SyslogOptions, SyslogSource
+from logsense.sources.tail import TailOptions, TailSource
+
+
+class Recorder:
+    """Refuses the first ``refusals`` batches."""
+
+    def __init__(self, refusals: int) -> None:
+        self.refusals = self.refused = refusals
+        self.kept: list[RawEvent | MetricPoint] = []
+
+    async def accept(self, events: Sequence[RawEvent], metrics: Sequence[MetricPoint] = ()) -> None:
+        await asyncio.sleep(0)
+        if self.refusals:
+            self.refusals -= 1
+            raise errors.Overloaded("full", retry_after_s=0)
+        self.kept += [*events, *metrics]
+
+    def accept_sync(self, events: Sequence[RawEvent], metrics: Sequence[MetricPoint] = ()) -> None:
+        raise AssertionError("a source runs in the event loop")
+
+    def dropped(self, source: str, count: int) -> None: ...
+
+
+Feed = Callable[[], Any]
+
+
+def tail(folder: Path) -> tuple[Any, Feed]:
+    path = folder / "a.log"
+    options = TailOptions((str(path),), folder / "positions.json", poll_interval_s=0.01, discover_interval_s=0.02)
+
+    async def feed() -> None:
+        with path.open("ab") as file:
+            file.write(b"one\n\xff\x00 odd\n")
+
+    return TailSource(options), feed
+
+
+def stdin(folder: Path) -> tuple[Any, Feed]:
+    read_end, write_end = os.pipe()
+
+    async def feed() -> None:
+        os.write(write_end, b"one\n\xff\x00 odd\n")
+
+    return StdinSource(stream=os.fdopen(read_end, "rb")), feed
+
+
+def syslog(folder: Path) -> tuple[Any, Feed]:
+    source = SyslogSource(SyslogOptions(udp_port=0, tcp_port=0))
+
+    async def feed() -> None:
+        await asyncio.wait_for(source.listening.wait(), 5)
+        with socket.create_connection(("127.0.0.1", source.ports["tcp"])) as connection:
+            connection.sendall(b"<1>one\n<2>\xff odd")
+
+    return source, feed
+
+
+def hostmetrics(folder: Path) -> tuple[Any, Feed]:
+    async def feed() -> None: ...
+
+    return HostMetricsSource(HostMetricsOptions(every_s=0.05)), feed
+
+
+IMPLEMENTATIONS = (tail, stdin, syslog, hostmetrics)
+
+
+@pytest.mark.parametrize("make", IMPLEMENTATIONS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("refusals", [0, 3])
+async def test_everything_arrives_though_the_spool_was_full(make: Any, refusals: int, tmp_path: Path) -> None:
+    source, feed = make(tmp_path)
+    intake = Recorder(refusals)
+    assert source.name.isidentifier()
+    task = asyncio.create_task(source.run(intake))
+    await feed()
+    async with asyncio.timeout(10):
+        while len(intake.kept) < 2:
+            assert not task.done() or task.result() is None
+            await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5)
+    assert intake.refusals == 0
+    for one in intake.kept:
+        if isinstance(one, RawEvent):
+            assert one.message and one.source and one.received_ns > 10**18
+            one.message.encode()  # plain text: no surrogates
+        else:
+            assert one.name and one.host and one.timestamp_ns > 10**18
+
+
+@pytest.mark.parametrize("make", IMPLEMENTATIONS, ids=lambda f: f.__name__)
+async def test_it_ends_when_cancelled_also_while_it_waits_for_room(make: Any, tmp_path: Path) -> None:
+    source, feed = make(tmp_path)
+    task = asyncio.create_task(source.run(Recorder(10**9)))
+    await feed()
+    await asyncio.sleep(0.15)
+    assert not task.done()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5)

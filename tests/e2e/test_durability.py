@@ -1,0 +1,101 @@
+"""What was acknowledged is in the index exactly once, whatever dies in between."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.running import Running
+
+BATCH = 250
+
+
+def send(server: Running, number: int, acknowledged: set[int], stop: threading.Event, total: int, lock: threading.Lock,
+         counter: list[int]) -> None:  # fmt: skip
+    """Post batches until ``total`` lines are taken; a batch that was not acknowledged is never sent again."""
+    while not stop.is_set():
+        with lock:
+            first = counter[0]
+            if first >= total:
+                return
+            counter[0] += BATCH
+        lines = [
+            {
+                "message": f"request {n} served by worker {n % 7} in {n % 113} ms",
+                "host.name": f"web{number}",
+                "service.name": "shop",
+            }
+            for n in range(first, first + BATCH)
+        ]
+        try:
+            code = server.post_lines(lines)
+        except OSError:
+            time.sleep(0.1)
+            continue
+        if code == 200:
+            with lock:
+                acknowledged.update(range(first, first + BATCH))
+
+
+def indexed(data: Path) -> Counter[int]:
+    """How often each line is in the index, read as any reader would."""
+    from logsense.index import EmbeddedIndex
+    from logsense.record import Query
+
+    index = EmbeddedIndex(data / "index", writer=False)
+    found = Counter(int(r.message.split()[1]) for r in index.scan(Query()))
+    index.close()
+    return found
+
+
+def kill_and_count(folder: Path, *, kills: int, total: int, seed: int) -> tuple[int, int, int]:
+    """(acknowledged, lost, doubled) after ``kills`` times ``kill -9`` while ``total`` lines are sent."""
+    dice = random.Random(seed)
+    server = Running(folder / "data")
+    server.start()
+    acknowledged: set[int] = set()
+    stop, lock, counter = threading.Event(), threading.Lock(), [0]
+    threads = [
+        threading.Thread(target=send, args=(server, n, acknowledged, stop, total, lock, counter)) for n in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    killed = 0
+    try:
+        while killed < kills:
+            time.sleep(dice.uniform(0.2, 2.5))
+            server.kill()
+            killed += 1
+            server.start()
+        for thread in threads:
+            thread.join(300)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(30)
+    # The server itself says when nothing is left to index.
+    server.wait_for("/readyz", lambda a: a["checks"]["spool"]["backlog_bytes"] == 0, 240)
+    assert server.stop() == 0
+    server.log.close()
+    found = indexed(folder / "data")
+    lost = sum(n not in found for n in acknowledged)
+    doubled = sum(count > 1 for count in found.values())
+    return len(acknowledged), lost, doubled
+
+
+def test_kill_9_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    acknowledged, lost, doubled = kill_and_count(tmp_path, kills=3, total=20_000, seed=1)
+    assert (lost, doubled) == (0, 0)
+    assert acknowledged >= 10_000  # the load went on between the kills
+
+
+@pytest.mark.slow
+def test_ten_kills_during_200_000_lines(tmp_path: Path) -> None:
+    acknowledged, lost, doubled = kill_and_count(tmp_path, kills=10, total=200_000, seed=int(time.time()))
+    print(f"\n10 kills: {acknowledged} lines acknowledged, {lost} lost, {doubled} doubled")
+    assert (lost, doubled) == (0, 0)

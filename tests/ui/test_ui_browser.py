@@ -1,0 +1,264 @@
+"""The pages in a real browser: no foreign request, no console error, no policy violation, usable by keyboard.
+
+Screenshots of every page, wide and narrow, dark and light, are left in ``test-results/``. Without Chromium these
+tests are skipped, loudly: set ``LOGSENSE_CHROMIUM`` to its path if it is not found.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from logsense.api.app import create_app
+
+CHROMIUM = os.environ.get("LOGSENSE_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
+RESULTS = Path(__file__).parents[2] / "test-results"
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+PAGES = {
+    "overview": "/",
+    "incidents": "/incidents",
+    "incident": "/incidents/INC-42",
+    "search": "/search?q=connection+host:web1+last+night",
+    "nothing": "/search?q=zzzz",
+    "line": "/logs/L-control",
+    "templates": "/templates",
+    "template": "/templates/T-hostile",
+    "hosts": "/hosts",
+    "host": "/hosts/db1",
+    "sources": "/sources",
+    "models": "/models",
+    "api": "/docs",
+}
+
+if not CHROMIUM:
+    warnings.warn("Chromium was not found: the browser tests of the pages are NOT run", stacklevel=1)
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium; set LOGSENSE_CHROMIUM to its path")
+
+
+@pytest.fixture(scope="module")
+def address(fake: Any) -> Iterator[str]:
+    """A running server over the in-memory workspace."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    app = create_app(fake.FakeWorkspace(), None, [])  # type: ignore[arg-type]
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert server.started
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Any]:
+    api = pytest.importorskip("playwright.sync_api")
+    with api.sync_playwright() as running:
+        yield running
+
+
+class Watched:
+    """A browser window that remembers everything that must not happen."""
+
+    def __init__(self, page: Any, address: str) -> None:
+        self.page, self.address, self.faults = page, address, []  # type: ignore[var-annotated]
+        page.on("console", lambda m: self.faults.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("request", lambda request: self._check(request.url))
+
+    def _check(self, url: str) -> None:
+        if not url.startswith((self.address, "data:", "blob:")):
+            self.faults.append(f"foreign request {url}")
+
+    def open(self, place: str) -> Any:
+        self.page.goto(self.address + place, wait_until="load")
+        return self.page
+
+    def all_charts(self) -> int:
+        """Scroll through the page until every chart is drawn; how many there are."""
+        boxes = self.page.locator("[data-chart]")
+        for at in range(boxes.count()):
+            boxes.nth(at).scroll_into_view_if_needed()
+            self.page.wait_for_function("box => box.classList.contains('is-live')", arg=boxes.nth(at).element_handle())
+        self.page.evaluate("scrollTo(0, 0)")
+        return int(boxes.count())
+
+
+@pytest.fixture
+def window(playwright: Any, address: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Watched]:
+    width, scheme, scripts = getattr(request, "param", (1280, "light", True))
+    context = playwright.chromium.launch_persistent_context(
+        tmp_path / "profile",
+        executable_path=CHROMIUM,
+        args=list(FLAGS),
+        viewport={"width": width, "height": 844},
+        color_scheme=scheme,
+        java_script_enabled=scripts,
+    )
+    context.set_default_timeout(20_000)
+    watched = Watched(context.pages[0], address)
+    yield watched
+    context.close()
+    assert watched.faults == []
+
+
+@pytest.mark.parametrize(
+    "window",
+    [(1280, "light", True), (1280, "dark", True), (390, "light", True), (390, "dark", True)],
+    indirect=True,
+    ids=["wide-light", "wide-dark", "phone-light", "phone-dark"],
+)
+def test_every_page_fits_and_breaks_nothing(window: Watched, request: pytest.FixtureRequest) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    width = window.page.viewport_size["width"]
+    for name, place in PAGES.items():
+        page = window.open(place)
+        window.all_charts()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is wider than the window"
+        page.screenshot(path=RESULTS / f"{name}-{request.node.callspec.id}.png", full_page=True)
+
+
+@pytest.mark.parametrize("window", [(360, "light", True)], indirect=True)
+def test_the_smallest_phone(window: Watched) -> None:
+    for place in PAGES.values():
+        page = window.open(place)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, place
+
+
+@pytest.mark.parametrize("window", [(390, "dark", True)], indirect=True)
+def test_citation_opens_its_evidence_over_the_summary(window: Watched) -> None:
+    page = window.open("/incidents/INC-42")
+    page.locator(".summary .cite").first.click()
+    sheet = page.locator("#sheet")
+    sheet.locator(".line.here").wait_for()
+    assert "No space left on device" in sheet.locator(".line.here").inner_text()
+    page.screenshot(path=RESULTS / "evidence-line.png")
+    page.keyboard.press("Escape")
+    assert not sheet.is_visible()
+    page.locator(".summary .cite").nth(1).click()
+    sheet.locator("[data-chart].is-live").wait_for()
+    page.screenshot(path=RESULTS / "evidence-metric.png")
+    sheet.locator("[data-close]").click()
+    assert not sheet.is_visible()
+
+
+def test_acknowledge_and_note(window: Watched) -> None:
+    page = window.open("/incidents/INC-41")
+    page.get_by_label("Your name").fill("mira")
+    page.get_by_label("What did you find or do?").fill("<script>alert(1)</script> slow disk")
+    page.get_by_role("button", name="Keep the note").click()
+    assert "The note is kept" in page.locator(".flash").inner_text()
+    assert "<script>alert(1)</script> slow disk" in page.locator("#activity").inner_text()
+    page.get_by_role("button", name="Resolve").click()  # the name is remembered for the next action
+    assert "mira resolved" in page.locator("#activity").inner_text().replace("\n", " ")
+    page.get_by_role("button", name="Reopen").click()
+    page.get_by_role("button", name="Acknowledge").click()
+    assert page.locator(".incident-head .status").inner_text() == "acknowledged"
+
+
+def test_keyboard(window: Watched) -> None:
+    page = window.open("/search?sort=time")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    assert page.locator(".current").count() == 1
+    target = page.locator(".current a.msg").get_attribute("href")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**{target}")
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "q"
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    assert page.locator("#help").is_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    page.keyboard.press("i")
+    page.wait_for_url("**/incidents")
+
+
+def test_theme_is_remembered_and_redraws_charts(window: Watched) -> None:
+    page = window.open("/hosts/db1")
+    window.all_charts()
+    page.keyboard.press("t")
+    page.wait_for_function("document.querySelector('[data-chart].is-live').dataset.drawn === 'dark'")
+    window.open("/hosts")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_load_more_appends(window: Watched) -> None:
+    page = window.open("/search?q=connection")
+    before = page.locator("#hits > li").count()
+    page.locator("[data-more]").click()
+    page.wait_for_function(f"document.querySelectorAll('#hits > li').length > {before}")
+    assert page.url.endswith("q=connection")
+
+
+@pytest.mark.parametrize("window", [(390, "light", False)], indirect=True)
+def test_without_javascript(window: Watched) -> None:
+    page = window.open("/incidents/INC-17")
+    assert page.locator(".chart-picture svg").count() == 2
+    page.locator(".summary .cite").first.click()
+    assert "/evidence/" in page.url
+    page.go_back()
+    page.get_by_role("button", name="Reopen").click()
+    assert "Reopened" in page.locator(".flash").inner_text()
+    page.get_by_role("button", name="Resolve").click()
+    window.open("/search?q=connection")
+    page.locator("[data-more]").click()
+    assert "offset=50" in page.url
+    assert not page.locator("[data-theme-toggle]").is_visible()
+
+
+@pytest.mark.parametrize("window", [(1280, "light", True), (1280, "dark", True)], indirect=True)
+def test_text_keeps_its_contrast(window: Watched) -> None:
+    """WCAG AA, 4.5:1, of every text as the browser paints it (large text would need only 3:1)."""
+    for place in PAGES.values():
+        page = window.open(place)
+        weak = page.evaluate(_CONTRAST)
+        assert weak == [], place
+
+
+_CONTRAST = r"""() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgba = (colour) => {
+    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
+    return [r, g, b, a / 255];
+  };
+  const over = (top, below) => [0, 1, 2].map((i) => top[i] * top[3] + below[i] * (1 - top[3])).concat(1);
+  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (element) => {
+    const layers = [];
+    for (let at = element; at; at = at.parentElement) layers.unshift(rgba(getComputedStyle(at).backgroundColor));
+    return layers.reduce((below, top) => over(top, below), [255, 255, 255, 1]);
+  };
+  const weak = new Set();
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || !element.offsetParent || element.closest("svg, .sr, .skip, dialog, .chart")) continue;
+    const back = behind(element), fore = over(rgba(getComputedStyle(element).color), back);
+    const [high, low] = [light(fore), light(back)].sort((a, b) => b - a);
+    const ratio = (high + 0.05) / (low + 0.05);
+    if (ratio < 4.5) weak.add(`${element.className || element.tagName}: ${ratio.toFixed(2)}`);
+  }
+  return [...weak].slice(0, 20);
+}"""
