@@ -232,12 +232,18 @@ def main() -> None:
             for what, ask in (
                 ("keyword", lambda run, e=engine: e.keyword(words[run % len(words)])),
                 ("phrase", lambda run, e=engine: e.phrase(phrases[run % len(phrases)])),
-                ("filter", lambda run, e=engine: e.filter(f"host{run % 20:02}", START_NS + run * hour, START_NS + 48 * hour)),
+                (
+                    "filter",
+                    lambda run, e=engine: e.filter(f"host{run % 20:02}", START_NS + run * hour, START_NS + 48 * hour),
+                ),
                 ("histogram", lambda run, e=engine: e.histogram(SHAPES[run % len(SHAPES)][1])),
             ):
                 p50, p95 = timed(ask)
                 print(f"  {what:10} p50 {p50:7.2f} ms   p95 {p95:7.2f} ms")
-        points = [MetricPoint("cpu", f"h{at % 50}", START_NS + at * 10**7, 0.5, {"core": str(at % 8)}) for at in range(200_000)]
+        points = [
+            MetricPoint("cpu", f"h{at % 50}", START_NS + at * 10**7, 0.5, {"core": str(at % 8)})
+            for at in range(200_000)
+        ]
         index = EmbeddedIndex(root / "metrics", writer=True)
         start = time.perf_counter()
         for at in range(0, len(points), 10_000):

@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import difflib
+import gzip
+import json
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from logsense import registry
 from logsense.config import PipelineSpec, Settings, SourceSpec, load_pipeline, pipelines_dir
 from logsense.errors import BadConfig, BadInput, Busy, LogsenseError, Overloaded
-from logsense.record import Incident, LogRecord, RawEvent
+from logsense.record import Incident, RawEvent
 from logsense.shapes import incident_brief
+from logsense.sources.lines import decode
 from logsense.sources.metrics_csv import MetricsCsv, MetricsCsvOptions
 from logsense.sources.patterns import PathPattern
-from logsense.sources.read_file import read_file
+from logsense.sources.read_file import GZIP_ERRORS, GZIP_MAGIC, open_log, read_file
 from logsense.spool import DiskSpool
 from logsense.worker import Worker
 
@@ -51,6 +57,22 @@ class Hints:
         }
         return {name: value for name, value in stated.items() if value}
 
+    def check(self) -> None:
+        """Raise BadInput for a format or zone that does not exist, before a line is read."""
+        from logsense.parse import list_formats
+
+        known = [f.name for f in list_formats()] if self.format != "auto" else []
+        if self.format != "auto" and self.format not in known:
+            near = difflib.get_close_matches(self.format, known, n=1)
+            raise BadInput(f"There is no format {self.format!r}.",
+                           fix=f"did you mean {near[0]!r}?" if near else "`logsense formats` lists them")  # fmt: skip
+        try:
+            ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise BadInput(
+                f"There is no time zone {self.time_zone!r}.", fix="use a name such as Europe/Berlin"
+            ) from error
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -78,6 +100,36 @@ def find_pipeline(name: str) -> PipelineSpec:
     )
 
 
+class Taken:
+    """How far each file was ingested, by its identity, so that the same file again adds only what is new."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._ends: dict[str, int] = {}
+        with contextlib.suppress(OSError, ValueError):
+            self._ends = {str(k): int(v) for k, v in json.loads(path.read_text(encoding="utf-8")).items()}
+        self._before = dict(self._ends)
+
+    def new(self, events: list[RawEvent]) -> list[RawEvent]:
+        """Those of ``events`` that lie beyond what an earlier run took."""
+        fresh = []
+        for event in events:
+            identity, _, offset = (event.id or "").partition("-")
+            if not offset:
+                fresh.append(event)  # standard input has no identity
+                continue
+            at = int(offset, 16)
+            if at > self._before.get(identity, -1):
+                fresh.append(event)
+                self._ends[identity] = max(at, self._ends.get(identity, -1))
+        return fresh
+
+    def save(self) -> None:
+        work = self._path.with_suffix(".new")
+        work.write_text(json.dumps(self._ends), encoding="utf-8")
+        work.replace(self._path)
+
+
 class Ingest:
     """One run of ``ingest``: ``add`` files, then ``finish``. Its report is a dict for people and programs."""
 
@@ -95,6 +147,8 @@ class Ingest:
         self._told: dict[str, Incident] = {}
         self.notes: list[str] = []
         self.lines = self.points = 0
+        data.mkdir(parents=True, exist_ok=True)
+        self._taken = Taken(data / "ingested.json")
         self.on_incident: Callable[[Incident], None] | None = None
         self.worker: Worker | None = None
         try:
@@ -113,7 +167,7 @@ class Ingest:
         """Read ``path`` (``-``: standard input) to its end. What comes before damage is kept."""
         stated = {**hints.fields(), **(extra or {})}
         total = 0 if path == "-" else _size(path)
-        done = 0
+        done, before = 0, self.lines
 
         def advance(count: int) -> None:
             nonlocal done
@@ -124,13 +178,17 @@ class Ingest:
         try:
             for events in read_file(path, fields=stated, progress=advance):
                 empty = False
-                self._put(events)
+                new = self._taken.new(events)
+                if new:
+                    self._put(new)
         except BadInput as error:
             if empty:
                 raise
             self.notes.append(str(error))
         if empty:
             self.notes.append(f"{path} is empty")
+        elif self.lines == before:
+            self.notes.append(f"{path} holds nothing that was not ingested before")
 
     def _put(self, events: Sequence[RawEvent]) -> None:
         """Into the spool; when it is full, the worker (ours or the server's) makes room."""
@@ -157,6 +215,7 @@ class Ingest:
 
     def finish(self) -> dict[str, Any]:
         """Index and analyse everything; the report."""
+        self._taken.save()
         unparsed = 0
         if self.worker is not None:
             worker = self.worker
@@ -191,6 +250,7 @@ def ingest_files(
     data: Path, settings: Settings, files: Iterable[str], hints: Hints, *, progress: Progress | None = None
 ) -> dict[str, Any]:
     """Read log files and analyse them. A file that cannot be read stops nothing but is an error if all are so."""
+    hints.check()
     names = list(files)
     problems = [error for name in names if name != "-" and (error := _unreadable(name))]
     if len(problems) == len(names):
@@ -278,22 +338,15 @@ def make_tail(data: Path, paths: Iterable[str], fields: dict[str, Any]) -> Any:
     return registry.load(registry.SOURCES["tail"])(options)
 
 
-def records_of(path: str, settings: Settings, hints: Hints) -> Iterator[LogRecord]:
-    """Parsed and redacted records of a file, streamed."""
-    from logsense.parse import Parser, Redactor
+def parse_file(path: str, settings: Settings, hints: Hints) -> Iterator[dict[str, Any]]:
+    """One ECS document a record, parsed and redacted, streamed."""
+    from logsense.parse import Parser, Redactor, to_ecs
 
+    hints.check()
     parser, redactor = Parser(settings.section("parse")), Redactor(settings.section("redact"))
     for events in read_file(path, fields=hints.fields()):
-        yield from redactor.process(parser.parse(events))
-    yield from redactor.process(parser.flush())
-
-
-def parse_file(path: str, settings: Settings, hints: Hints) -> Iterator[dict[str, Any]]:
-    """One ECS document a record."""
-    from logsense.parse import to_ecs
-
-    for record in records_of(path, settings, hints):
-        yield to_ecs(record)
+        yield from map(to_ecs, redactor.process(parser.parse(events)))
+    yield from map(to_ecs, redactor.process(parser.flush()))
 
 
 def mine_file(path: str, settings: Settings, hints: Hints, *, raw: bool) -> Iterator[tuple[str, str]]:
@@ -302,22 +355,39 @@ def mine_file(path: str, settings: Settings, hints: Hints, *, raw: bool) -> Iter
     A line that continues a record (a stack trace) gets that record's template.
     """
     from logsense.mine import mine_lines
+    from logsense.parse import Parser, Redactor
 
     if raw:
-        lines = (event.message for events in read_file(path) for event in events)
-        yield from mine_lines(lines)
+        yield from mine_lines(_lines(path))
         return
-    counts: list[int] = []
+    hints.check()
+    lines = list(_lines(path))
+    now = time.time_ns()
+    events = [RawEvent(line, "mine", now, hints.fields(), str(n)) for n, line in enumerate(lines) if line.strip()]
+    parser, redactor = Parser(settings.section("parse")), Redactor(settings.section("redact"))
+    records = redactor.process([*parser.parse(events), *parser.flush()])
+    records.sort(key=lambda r: int(r.id))
+    mined = list(mine_lines(r.message for r in records))
+    first = [int(r.id) for r in records]
+    at = -1
+    for number, line in enumerate(lines):
+        if at + 1 < len(first) and first[at + 1] == number:
+            at += 1
+        yield mined[at] if line.strip() and at >= 0 else ("", "")
 
-    def messages() -> Iterator[str]:
-        for record in records_of(path, settings, hints):
-            counts.append((record.original or record.message).count("\n") + 1)
-            yield record.message
 
-    mined = list(mine_lines(messages()))
-    for (template_id, template), count in zip(mined, counts, strict=True):
-        for _ in range(count):
-            yield template_id, template
+def _lines(path: str) -> Iterator[str]:
+    """Every line as it stands, without its end."""
+    file: Any = sys.stdin.buffer if path == "-" else open_log(Path(path))
+    try:
+        packed = path != "-" and file.peek(2)[:2] == GZIP_MAGIC
+        for line in gzip.GzipFile(fileobj=file) if packed else file:
+            yield decode(line.rstrip(b"\r\n"))
+    except GZIP_ERRORS as error:
+        raise BadInput(f"{path} is damaged gzip", why=str(error), fix="fetch the file again") from error
+    finally:
+        if path != "-":
+            file.close()
 
 
 def _unreadable(name: str) -> LogsenseError | None:

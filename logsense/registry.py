@@ -12,12 +12,19 @@ SOURCES = {
     "tail": "logsense.sources.tail:TailSource",
     "syslog": "logsense.sources.syslog:SyslogSource",
     "stdin": "logsense.sources.stdin:StdinSource",
+    "journald": "logsense.sources.journald:JournaldSource",
     "hostmetrics": "logsense.sources.hostmetrics:HostMetricsSource",
     "metrics_csv": "logsense.sources.metrics_csv:MetricsCsv",
 }
 
 RECEIVERS = {
     "jsonlines": "logsense.receivers.jsonlines:JsonLinesReceiver",
+    "loki": "logsense.receivers.loki:LokiReceiver",
+    "otlp_http": "logsense.receivers.otlp_http:OtlpHttpReceiver",
+    "splunk_hec": "logsense.receivers.splunk_hec:SplunkHecReceiver",
+    "datadog": "logsense.receivers.datadog:DatadogReceiver",
+    "remote_write": "logsense.receivers.remote_write:RemoteWriteReceiver",
+    # Last: its paths begin with a free index name and would catch the others'.
     "elastic_bulk": "logsense.receivers.elastic_bulk:ElasticBulkReceiver",
 }
 

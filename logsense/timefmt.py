@@ -18,7 +18,7 @@ _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 
 def iso(ns: int) -> str:
     """RFC 3339 in UTC; as many decimals as the time needs (none, 3, 6 or 9)."""
     seconds, rest = divmod(ns, SECOND)
-    text = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    text = (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
     if rest:
         for digits in (3, 6, 9):
             unit = 10 ** (9 - digits)

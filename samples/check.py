@@ -17,13 +17,17 @@ from pathlib import Path
 Rows = list[dict[str, str]]
 # per fault: (log file below logs/, pattern) that must appear in its window, and (host, metric, least maximum)
 EVIDENCE: dict[str, tuple[list[tuple[str, str]], list[tuple[str, str, float]]]] = {
-    "disk-full/server": (
+    "disk-full/orders-api": (
         [
             ("app1/orders-api", "No space left on device"),
             ("app1/syslog", "No space left on device"),
             ("web1/nginx_access", r"POST /api/orders HTTP/1.1\" 500"),
         ],
         [("app1", "system.disk.utilization", 0.99), ("web1", "http.client.errors", 1)],
+    ),
+    "disk-full/orders-export": (
+        [("app1/syslog", "write failed, will retry.*No space left on device")],
+        [("app1", "system.disk.utilization", 0.99)],
     ),
     "memory-leak": (
         [
@@ -75,7 +79,7 @@ EVIDENCE: dict[str, tuple[list[tuple[str, str]], list[tuple[str, str, float]]]] 
         [("app1/shop-app", "OOM command not allowed")],
         [("cache1", "redis.memory.used", 25e6), ("cache1", "db.client.errors", 1)],
     ),
-    "disk-full/database": (
+    "disk-full/postgresql": (
         [("db1/postgresql", "No space left on device")],
         [("db1", "system.disk.utilization", 0.99), ("db1", "db.client.errors", 1)],
     ),
@@ -183,7 +187,7 @@ class Take:
     def shape(self) -> None:
         for name, lines in self.logs.items():
             times = [t for t, _ in lines if t.year > 2000]
-            back = sum(a - b > timedelta(seconds=2) for a, b in pairwise(times))
+            back = sum(a - b > timedelta(seconds=5) for a, b in pairwise(times))
             if not times or back:
                 self.fail(f"{name}: {len(times)} timed lines, {back} that go back in time")
         for host, rows in self.metrics.items():
@@ -201,7 +205,7 @@ class Take:
             f"-- {fault['id']} on {fault['host']}: {fault['start'][11:19]}, effect after "
             f"{(when(fault['effect']) - start).seconds} s, over after {(end - start).seconds - 3} s; {fault['cause']}"
         )
-        key = fault["id"] if fault["id"] in EVIDENCE else f"{fault['id']}/{self.labels['scenario']}"
+        key = fault["id"] if fault["id"] in EVIDENCE else f"{fault['id']}/{fault['service']}"
         wanted, gauges = EVIDENCE[key]
         for name, pattern in wanted:
             hits = [

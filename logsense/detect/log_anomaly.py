@@ -16,7 +16,7 @@ from dataclasses import astuple, dataclass, field
 
 from logsense.detect.baseline import CountModel, CountState, Inflation, Season, nb_tail, silence_score
 from logsense.detect.options import LogAnomalyOptions
-from logsense.detect.signals import PRIOR_DECADES, order, plain_number, shorten, signal_id, usually
+from logsense.detect.signals import order, plain_number, shorten, signal_id, usually
 from logsense.detect.units import failed_units
 from logsense.detect.windows import SECOND, LogCell, Window
 from logsense.detect.words import ERROR, FATAL, NEUTRAL, WARNING, concern
@@ -26,7 +26,7 @@ from logsense.record import Signal
 PRIOR_RATE = {NEUTRAL: 0.2, WARNING: 0.05, ERROR: 0.02, FATAL: 0.005}
 #: Rate per window at which *some* message appears that was never seen, on a healthy service. There are many
 #: unseen messages, so that one of them comes is not as rare as each of them: some 25 new errors a day.
-UNSEEN_RATE = {NEUTRAL: 0.03, WARNING: 0.01, ERROR: 0.003, FATAL: 0.0005}
+UNSEEN_RATE = {NEUTRAL: 0.03, WARNING: 0.01, ERROR: 0.0025, FATAL: 0.0005}
 MINUTE = 6  # windows over which a slow drip of errors is summed
 
 Key = tuple[str, str, str, str, str]  # (family, pipeline, host, service, name)
@@ -81,23 +81,25 @@ class LogAnomaly:
         """Signals of this window, best first; empty during the warm-up of a host."""
         scored = self._evaluate(window)
         need, factor = self.threshold(), self._inflation.factor()
-        signals = [self._rate_signal(one, scored, window, need, factor) for one in scored.seen]
-        signals += self._novelty(scored, window, need)
+        signals = [self._rate_signal(one, scored, window, factor) for one in scored.seen]
+        signals += self._novelty(scored, window)
         signals += [self._silence(key, value, gap, window, need) for key, value, gap in scored.silent]
         found = [signal for signal in signals if signal]
-        precise = {(s.host, s.service) for s in found if s.kind == "log.severity" and s.template_id}
+        # what a template says is not said again by the count of its level or service
+        precise = {(s.host, s.service, s.kind) for s in found if s.template_id}
+        whole = ("log.severity", "log.rate")
         return order(
-            [s for s in found if s.kind != "log.severity" or s.template_id or (s.host, s.service) not in precise]
+            [s for s in found if s.template_id or s.kind not in whole or (s.host, s.service, s.kind) not in precise]
         )
 
     def learn(self, window: Window) -> None:
         """Take the window into the baselines; what stood out is taken in at a capped height."""
         scored = self._evaluate(window)
-        need, factor = self.threshold(), self._inflation.factor()
+        factor = self._inflation.factor()
         raw = []
         for one in scored.seen:
             score, expected = scored.scores.get(one.key, (0.0, 0.0))
-            stands_out = score / factor + PRIOR_DECADES.get(_kind(one), 0.0) >= need
+            stands_out = score / factor >= self._need(one)
             if not stands_out:  # faults say nothing about how bold the scores of healthy data are
                 raw.append(score)
             self._update(one, window, score / factor if stands_out else None, expected)
@@ -123,8 +125,14 @@ class LogAnomaly:
 
     def threshold(self) -> float:
         """Score above which all watched things together stay within the false-alarm budget."""
-        per_day = 86_400 / self.options.window_s * max(len(self._states), 10)
-        return max(2.0, math.log10(per_day / max(self.options.false_alarms_per_day, 1e-3)))
+        return max(2.0, self._budget() + math.log10(max(len(self._states), 10)))
+
+    def _budget(self) -> float:
+        """The same for errors: they are few, and ``UNSEEN_RATE`` counts those that never came yet as one."""
+        return math.log10(86_400 / self.options.window_s / max(self.options.false_alarms_per_day, 1e-3))
+
+    def _need(self, one: Seen) -> float:
+        return self._budget() if one.gravity >= ERROR else self.threshold()
 
     # -- evaluation (no state is changed) --------------------------------------------------------------
 
@@ -158,8 +166,11 @@ class LogAnomaly:
         if total < 0.5:
             mean = max(mean, UNSEEN_RATE[one.gravity])
             variance = max(variance, mean * self.model.dispersion)
-        factor = self._season.factor("\x1f".join(one.key), at_ns)
-        mean, variance = mean * factor, variance * factor * max(factor, 1.0)
+        if self._season.profiles:
+            factor = self._season.factor("\x1f".join(one.key), at_ns)
+            mean, variance = mean * factor, variance * factor * max(factor, 1.0)
+        if one.count <= mean:
+            return 0.0, mean
         score = nb_tail(one.count, mean, variance)
         if recent and score >= 1.0:  # a burst that is over must not echo for a minute
             minute = one.count + sum(count for count, _ in recent)
@@ -184,9 +195,8 @@ class LogAnomaly:
                     failure = units.setdefault(name, Seen(name, 0, FATAL, cell, key.template))
                     failure.count += 1
         for level, cell in window.levels.items():
-            if level.level != "warning":
-                grave = FATAL if level.level in ("alert", "emergency") else ERROR
-                seen.append(Seen(("level", *level), cell.count, grave, cell))
+            gravity = {"warning": WARNING, "alert": FATAL, "emergency": FATAL}.get(level.level, ERROR)
+            seen.append(Seen(("level", *level), cell.count, gravity, cell))
         return [*seen, *totals.values(), *units.values()]
 
     def _gravity_of(self, template: str, cell: LogCell) -> int:
@@ -218,10 +228,10 @@ class LogAnomaly:
 
     # -- signals ---------------------------------------------------------------------------------------
 
-    def _rate_signal(self, one: Seen, scored: _Scored, window: Window, need: float, factor: float) -> Signal | None:
+    def _rate_signal(self, one: Seen, scored: _Scored, window: Window, factor: float) -> Signal | None:
         raw, expected = scored.scores.get(one.key, (0.0, 0.0))
         value, kind = raw / factor, _kind(one)
-        if value + PRIOR_DECADES.get(kind, 0.0) < need:
+        if value < self._need(one):
             return None
         state = self._states.get(one.key)
         lasting = state is not None and state.since >= 0 and self.number - state.mark <= MINUTE
@@ -231,6 +241,8 @@ class LogAnomaly:
         _, pipeline, host, service, _ = one.key
         if one.key[0] == "service":
             text = f"{service or 'log'} lines {times}"
+        elif one.key[0] == "level":
+            text = f"{one.key[4]} lines such as `{self._show(one)}` {times}"
         elif one.key[0] == "unit":
             text = f"{service} failed: {self._show(one)}"
         else:
@@ -241,7 +253,7 @@ class LogAnomaly:
             value=float(one.count), expected=expected, text=text, evidence=_evidence(one),
         )  # fmt: skip
 
-    def _novelty(self, scored: _Scored, window: Window, need: float) -> list[Signal]:
+    def _novelty(self, scored: _Scored, window: Window) -> list[Signal]:
         groups: dict[tuple[str, str, str, int], list[Seen]] = {}
         for one in scored.fresh:
             _, pipeline, host, service, _ = one.key
@@ -254,9 +266,10 @@ class LogAnomaly:
             mean, variance = self.model.predict(arrived, arrived, effective, UNSEEN_RATE[gravity])
             mean = max(mean, UNSEEN_RATE[gravity])
             variance = max(variance, mean * self.model.dispersion)
-            value = nb_tail(len(fresh), mean, variance)
-            # a new kind of failure is reported on its own merits; harmless news only when it is a flood of it
-            if value < (need - gravity if gravity >= ERROR else need):
+            # messages that come together mostly tell of one event: a reload prints twenty new harmless lines
+            events = 1.0 + math.log2(len(fresh)) if gravity >= ERROR else 1.0
+            value = nb_tail(events, mean, variance)
+            if value < self._need(fresh[0]):
                 continue
             for one in fresh[:5]:
                 signals.append(

@@ -21,6 +21,12 @@ from logsense.detect.windows import SeriesCell, SeriesKey, Window
 from logsense.record import Signal
 
 CALM_WINDOWS = 3  # an episode ends after this many windows that do not stand out
+# decades that an episode gains with each further window, and at most: a minute of the same is no blip
+LONGER, LONGEST = 0.4, 2.0
+# first parts of metric names that name no service
+GENERIC = frozenset(
+    ("system", "tcp", "process", "host", "net", "network", "disk", "cpu", "memory", "http", "db", "dns", "ping", "log")
+)
 HOST = ""  # name under which the host as a whole is kept
 
 
@@ -140,9 +146,12 @@ class MetricAnomaly:
         return series.episode.start_ns if series is not None and series.episode is not None else window.start_ns
 
     def _best(self, key: SeriesKey, verdict: Verdict) -> float:
-        """An episode is as bad as its worst window."""
+        """An episode is as bad as its worst window, and the less of an accident the longer it lasts."""
         series = self._series.get(key)
-        return max(verdict.score, series.episode.best if series is not None and series.episode is not None else 0.0)
+        if series is None or series.episode is None:
+            return verdict.score
+        lasted = series.episode.windows - series.episode.calm
+        return max(verdict.score, series.episode.best) + min(LONGER * lasted, LONGEST)
 
     def _signal(self, key: SeriesKey, value: float, verdict: Verdict, window: Window, cell: SeriesCell) -> Signal:
         start_ns = self._start(self._series.get(key), window)
@@ -200,6 +209,7 @@ class MetricAnomaly:
             if series.counter:
                 series.history.clear()
                 series.recent.clear()
+                series.pending.clear()
                 value = None
         if value is None and not series.counter:
             value = cell.mean
@@ -220,6 +230,7 @@ class MetricAnomaly:
         episode = series.episode
         if out and episode is None:
             episode = series.episode = Episode(start_ns)
+            series.distrust()
         if episode is not None:
             episode.windows += 1
             episode.calm = 0 if out else episode.calm + 1
@@ -241,6 +252,7 @@ class MetricAnomaly:
             series = Series(name, self.options.history_windows, counter=state["counter"], integral=state["integral"])
             series.history = deque(state["history"])
             series.recent.extend(state["recent"])
+            series.pending = deque(state["pending"])
             series.episode = Episode(*state["episode"]) if state["episode"] else None
             series.cached = tuple(state["cached"]) if state["cached"] else None
             series.previous, series.previous_ns, series.seen = state["previous"], state["previous_ns"], state["seen"]
@@ -256,11 +268,17 @@ class MetricAnomaly:
         rows = []
         for key, series in self._series.items():
             state = {
-                "counter": series.counter, "integral": series.integral, "history": list(series.history),
-                "recent": list(series.recent), "episode": astuple(series.episode) if series.episode else None,
-                "previous": series.previous, "previous_ns": series.previous_ns, "seen": series.seen,
+                "counter": series.counter,
+                "integral": series.integral,
+                "history": list(series.history),
+                "recent": list(series.recent),
+                "pending": list(series.pending),
+                "episode": astuple(series.episode) if series.episode else None,
+                "previous": series.previous,
+                "previous_ns": series.previous_ns,
+                "seen": series.seen,
                 "cached": series.cached,
-            }  # fmt: skip
+            }
             rows.append((key.host, key.name, json.dumps(state)))
         db.executemany("INSERT OR REPLACE INTO metric_anomaly_series VALUES (?, ?, ?)", rows)
         self._dirty = False
@@ -283,4 +301,4 @@ def _service(name: str) -> str:
         if label.startswith("service="):
             return label[8:]
     first = base_name(name).partition(".")[0]
-    return "" if first in ("system", "tcp", "process", "host", "net", "network", "disk", "cpu", "memory") else first
+    return "" if first in GENERIC else first

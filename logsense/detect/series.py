@@ -14,13 +14,17 @@ from logsense.detect.baseline import MAX_SCORE, gpd_tail
 
 #: Endings of names whose values are shares of a whole: their limit is 1 (or 100).
 SHARES = ("utilization", "ratio", "percent", "pct", "util", "usage_percent", "throttled")
+#: Endings of names whose values are sizes, times or failures: what is constant and then moves far has moved.
+LEVELS = ("usage", "used", "free", "rss", "size", "latency", "duration", "rtt", "delay", "errors", "failures", "5xx")
 #: Endings of shares for which reaching the limit is a failure by itself (a busy CPU may be fine).
 FILLING = ("disk.utilization", "filesystem.utilization", "fs.utilization", "memory.utilization", "swap.utilization")
+LAG = 6  # windows that a value waits before it joins the past, so that a slow ramp cannot become its own baseline
 #: The least deviation that people would call a change, where the unit is known from the name.
 UNITS = (
     (re.compile(r"\.io\.|bytes|throughput"), 65_536.0),  # bytes or bytes a second
     (re.compile(r"memory\.(usage|used|cache|rss)|\.free$"), 4 * 2.0**20),  # bytes
     (re.compile(r"packets"), 25.0),
+    (re.compile(r"errors|failures|5xx|rejected|timeouts"), 0.1),  # a second
     (re.compile(r"latency|duration|rtt|response_time|lag_seconds|delay"), 0.02),  # seconds
     (re.compile(r"open_fds|file_descriptors"), 8.0),
     (re.compile(r"threads|process\.count|connections|established|time_wait|backends|clients"), 2.0),
@@ -60,6 +64,7 @@ class Series:
     size: int = 360
     history: deque[float] = field(default_factory=deque)
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=12))
+    pending: deque[float] = field(default_factory=deque)  # values that wait to join the history
     episode: Episode | None = None
     counter: bool | None = None  # None: not decided yet
     previous: float | None = None  # last raw value, for counters
@@ -141,7 +146,8 @@ class Series:
         A series that never varied (all zero, say) has no scale: that it moves at all is as rare as one in all
         windows seen, and half as much again for each further window in which it stays away.
         """
-        if base_name(self.name).endswith(SHARES) or not self.history:
+        short = base_name(self.name)
+        if short.endswith((*SHARES, *LEVELS)) or not self.history:
             return MAX_SCORE
         usual = self.history[len(self.history) // 2]
         if sum(value != usual for value in self.history) > 0.1 * len(self.history):
@@ -171,14 +177,21 @@ class Series:
         return (max(left, 0.0) / slope, limit) if slope > 0 and math.isfinite(slope) else None
 
     def accept(self, value: float) -> None:
-        """Take a value into the history."""
-        if len(self.history) >= self.size:
-            self.history.popleft()
-        self.history.append(value)
+        """Queue an ordinary value; it joins the history ``LAG`` windows later."""
+        self.pending.append(value)
+        if len(self.pending) > LAG:
+            if len(self.history) >= self.size:
+                self.history.popleft()
+            self.history.append(self.pending.popleft())
+
+    def distrust(self) -> None:
+        """An episode begins: what was queued just before may belong to it."""
+        self.pending.clear()
 
     def restart(self) -> None:
         """Forget the past: the newest windows are the new normal."""
         self.history.clear()
         self.history.extend(self.recent)
+        self.pending.clear()
         self.cached = None
         self.episode = None

@@ -7,10 +7,6 @@ import re
 
 from logsense.record import Signal
 
-PRIOR_DECADES = {"log.severity": 1.0, "log.unit": 1.5}
-"""How much rarer than its own statistics a kind is on healthy systems, in decades: used for thresholds only."""
-
-
 _KERNEL_TIME = re.compile(r"^\[ *\d+\.\d+\] ")
 
 

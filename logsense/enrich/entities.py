@@ -24,7 +24,7 @@ _FORMS = (
     ("duration", re.compile(r"\d+(?:\.\d+)?(?:ns|us|µs|ms|s|min|h)")),
     ("size", re.compile(r"\d+(?:\.\d+)? ?(?:[kKMGTP]i?[bB]?|B|bytes)")),
 )
-_UNITS = re.compile(r" ?(ns|us|ms|s|secs?|seconds?|minutes?|hours?|bytes|[KMG]i?B|%)(?!\w)")
+_UNITS = re.compile(r" ?(ns|us|ms|s|secs?|seconds?|minutes?|hours?|bytes|[kKMGT]i?B|%)(?!\w)")
 _SIZES = frozenset(("b", "bytes", "kb", "mb", "gb", "kib", "mib", "gib"))
 # Words that may stand between the noun and its value: "socket to <*>", "file is <*>".
 _BETWEEN = frozenset(("to", "from", "for", "at", "on", "by", "is", "of", "in", "with", "id", "name", "set", "the"))

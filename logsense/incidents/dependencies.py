@@ -1,6 +1,7 @@
 """Which hosts depend on which, learnt from their lines.
 
-Two kinds of traces. *Mentions*: a line on ``web1`` that names ``app1`` or its address; the words around it say
+Three kinds of traces. *Services*: lines on ``app1`` that speak of ``redis``, which runs on ``cache1`` only.
+*Mentions*: a line on ``web1`` that names ``app1`` or its address; the words around it say
 who calls whom ("upstream", "connect to" against "connection received: host=", "from"). *Shared identifiers*:
 the same order number, path or request id on both within seconds, far more often than by chance; chance is
 measured with the other host's identifiers of a moment before. Sharing ties hosts whose addresses nobody
@@ -20,13 +21,21 @@ _ADDRESS = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\.\d)")
 _NAME = re.compile(r"(?<![\w.-])[a-zA-Z][a-zA-Z0-9-]{1,62}(?:\.[a-zA-Z0-9-]{1,62})*")
 # words in front of a name that make it the one who calls us
 _CALLER = re.compile(
-    r"(from|client|rhost|peer|source|src|user|received|accepted|by|host)[\s:=@\"'\[(]*$", re.IGNORECASE
+    r"(?:\b(from|client|rhost|peer|source|src|user|received|accepted|by|host|addr|standby|replica|slot|application_name)"
+    r"|@)[\s:=@\"'\[(]*$",
+    re.IGNORECASE,
 )
-_OWN = re.compile(r"(listen\w*|bind|bound|laddr|server address|on ipv4 address)\b[^,;]{0,24}$", re.IGNORECASE)
+_OWN = re.compile(r"(listen\w*|bind|bound|laddr|server address|on ipv4 address)\b[^;]{0,32}$", re.IGNORECASE)
 _OWN_FIELDS = ("host.ip", "destination.ip", "server.ip")
 _PEER_FIELDS = ("source.ip", "client.ip", "source.address", "client.address")
 _CALLED_FIELDS = ("upstream.address", "url.domain", "server.address", "destination.address", "logsense.upstream")
-MIN_MENTIONS = 3  # fewer may be chance
+_WORD = re.compile(r"[a-z][a-z0-9]{3,}", re.IGNORECASE)
+ALIASES = {"mariadb": "mysql", "mysqld": "mysql", "postgres": "postgresql", "named": "bind", "memcache": "memcached"}
+# words of service names that name no product, and services that every host runs
+_COMMON = """access agent audit auth cache cron crond daemon data error front general http https kernel logs main
+    messages node proxy query rsyslogd secure server service slow sshd sudo syslog system systemd unknown user worker"""
+COMMON = frozenset(_COMMON.split())
+MIN_MENTIONS = 2  # once may be chance
 _IDENTIFIER = re.compile(r"(?<![\w.:-])(?=[\w-]*\d)[\w-]{3,64}(?![\w.:-])")
 MIN_SHARED = 12  # identifiers seen on both hosts within a span
 LIFT = 3.0  # that many times more than by chance
@@ -51,6 +60,9 @@ class Dependencies:
         self._calls: dict[tuple[str, str], int] = {}  # (caller host, name or address called) -> mentions
         self._called_by: dict[tuple[str, str], int] = {}  # (host, name or address of its caller) -> mentions
         self._looked: dict[tuple[str, str], int] = {}
+        self._runs: dict[str, set[str]] = {}  # product -> hosts that run it
+        self._speaks: dict[tuple[str, str], int] = {}  # (host, product) -> lines that speak of it
+        self._places: set[tuple[str, str]] = set()
         self._span = -1
         self._now: dict[str, set[str]] = {}
         self._before: dict[str, set[str]] = {}
@@ -64,6 +76,10 @@ class Dependencies:
             if not record.host:
                 continue
             self._identify(record)
+            if (place := (record.host, record.service)) not in self._places and len(self._places) < MAX_PLACES:
+                self._places.add(place)
+                for product in products(record.service):
+                    self._runs.setdefault(product, set()).add(record.host)
             if record.host not in self.hosts and len(self.hosts) < MAX_PLACES:
                 self.hosts.add(record.host)
             looked = self._looked.get((record.host, record.template_id), 0)
@@ -84,6 +100,8 @@ class Dependencies:
             if isinstance(callee := fields.get(name), str):
                 self._count(self._calls, host, callee.rpartition(":")[0] or callee)
         message = (record.original or record.message)[:1000]
+        for product in products(f"{message} {fields.get('log.logger', '')}") & self._runs.keys():
+            self._count(self._speaks, host, product)
         for found in _ADDRESS.finditer(message):
             before = message[max(0, found.start() - 40) : found.start()]
             if _OWN.search(before) and not found.group().startswith(("0.", "127.")):
@@ -157,18 +175,35 @@ class Dependencies:
             for edge, count in found.items()
             if count >= MIN_MENTIONS and count * 4 >= found.get((edge[1], edge[0]), 0)
         }
+        edges |= self._served()
         for one, two in together:
             if (one, two) not in edges and (two, one) not in edges:
                 edges |= {(one, two), (two, one)}
         return sorted(edges | set(self.stated))
 
+    def _served(self) -> set[tuple[str, str]]:
+        """Edges from hosts that speak of a product to the one or two others that run it."""
+        return {
+            (host, other)
+            for (host, product), count in self._speaks.items()
+            if count >= MIN_MENTIONS and host not in self._runs[product] and len(self._runs[product]) <= 2
+            for other in self._runs[product]
+        }
+
     def _guess(self, together: set[tuple[str, str]]) -> dict[str, str]:
-        """Addresses nobody stated: what a host calls is its only partner that has no address yet."""
+        """Addresses nobody stated: what a host calls is its only partner that has no address yet.
+
+        Partners are hosts that it shares identifiers with or that name it as their client.
+        """
         placed, guessed = set(self.addresses.values()), dict[str, str]()
+        named = {
+            (other, host) for (host, other), n in self._called_by.items() if n >= MIN_MENTIONS and other in self.hosts
+        }
         for (host, name), count in sorted(self._calls.items(), key=lambda item: (-item[1], item[0])):
             if count < MIN_MENTIONS or name in self.hosts or name in self.addresses or name in guessed:
                 continue
             partners = {two if one == host else one for one, two in together if host in (one, two)}
+            partners |= {two for one, two in named if one == host}
             free = partners - placed - set(guessed.values())
             if len(free) == 1:
                 guessed[name] = free.pop()
@@ -176,6 +211,10 @@ class Dependencies:
 
     def _host(self, name: str, guessed: Mapping[str, str]) -> str:
         return name if name in self.hosts else self.addresses.get(name, guessed.get(name, ""))
+
+    def places(self) -> dict[str, str]:
+        """Address -> host, as stated, learnt and guessed."""
+        return {**self._guess(self._together()), **self.addresses}
 
     def related(self, one: str, two: str) -> bool:
         """True when either calls the other, directly."""
@@ -194,6 +233,8 @@ class Dependencies:
             self._called_by = {(a, b): n for a, b, n in body["called_by"]}
             self._looked = {(a, b): n for a, b, n in body["looked"]}
             self._shared = {(a, b): [both, chance] for a, b, both, chance in body["shared"]}
+            self._runs = {product: set(hosts) for product, hosts in body["runs"].items()}
+            self._speaks = {(a, b): n for a, b, n in body["speaks"]}
             self._edges = None
 
     def save(self, db: sqlite3.Connection) -> None:
@@ -205,6 +246,14 @@ class Dependencies:
             "calls": [[*key, n] for key, n in self._calls.items()],
             "called_by": [[*key, n] for key, n in self._called_by.items()],
             "looked": [[*key, n] for key, n in self._looked.items()],
+            "runs": {product: sorted(hosts) for product, hosts in self._runs.items()},
+            "speaks": [[*key, n] for key, n in self._speaks.items()],
             "shared": [[*key, *row] for key, row in self._shared.items()],
         }
         db.execute("INSERT OR REPLACE INTO dependencies_state VALUES (0, ?)", (json.dumps(body),))
+
+
+def products(text: str) -> set[str]:
+    """Words of a text that may name a product, one name for each: ``mariadb-slow`` -> {"mysql"}."""
+    words = {word.lower() for word in _WORD.findall(text[:1200])} - COMMON
+    return {ALIASES.get(word, word) for word in words}

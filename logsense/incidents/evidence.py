@@ -15,11 +15,13 @@ PRIOR = {
     "log.new": 0.5,
     "log.rate": -1.0,
     "log.silence": -0.5,
-    "metric.high": -0.5,
-    "metric.low": -1.0,
+    "metric.high": -1.5,
+    "metric.low": -2.0,
     "metric.change": -0.5,
 }
 MOST_ASPECTS = 4
+#: What each further aspect loses: it had some ten windows in which to coincide with the first.
+COINCIDENCE = 1.0
 LN10 = math.log(10.0)
 
 
@@ -57,5 +59,5 @@ def fisher(scores: Iterable[float]) -> float:
 def strength(best: Mapping[str, tuple[str, float]]) -> float:
     """Joint score of the best signal of each aspect: ``best`` maps an aspect to (kind, score)."""
     weighed = sorted((max(0.0, score + PRIOR.get(kind, 0.0)) for kind, score in best.values()), reverse=True)
-    capped = [min(score, 12.0) for score in weighed[:MOST_ASPECTS]]
+    capped = [min(score, 12.0) - (COINCIDENCE if n else 0.0) for n, score in enumerate(weighed[:MOST_ASPECTS])]
     return max((fisher(capped[: n + 1]) for n in range(len(capped))), default=0.0)

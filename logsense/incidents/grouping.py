@@ -36,7 +36,7 @@ class Group:
     signals: dict[str, float] = field(default_factory=dict)  # signal id -> score, at most max_signals
     templates: dict[str, float] = field(default_factory=dict)
     best: dict[str, tuple[str, float]] = field(default_factory=dict)  # aspect -> (kind, score)
-    leads: list[dict] = field(default_factory=list)  # the strongest signals, for the title
+    leads: dict[str, dict] = field(default_factory=dict)  # kind -> its strongest signal, for the title
     phrases: list[str] = field(default_factory=list)  # word triples of its errors
     status: str = "open"
     end_ns: int = 0
@@ -80,12 +80,16 @@ class Incidents:
         changed: dict[int, Group] = {}
         by_host: dict[tuple[str, str], list[Group]] = {}
         for group in self._active:
-            self._enter(by_host, group)
+            for host in group.hosts or {"": 0.0}:
+                _enter(by_host, host, group)
+        now = -(2**63)
         for signal in sorted(signals, key=lambda s: (s.end_ns, s.start_ns, s.id)):
-            self._expire(signal.end_ns, changed, by_host)
+            if signal.end_ns > now:
+                now = signal.end_ns
+                self._expire(now, changed, by_host)
             group = self._find(signal, by_host)
             self._absorb(group, signal)
-            self._enter(by_host, group)
+            _enter(by_host, signal.host, group)
             changed[id(group)] = group
         for group in list(changed.values()):
             if not group.id and group in self._active and group.strength() >= self.bar():
@@ -99,12 +103,6 @@ class Incidents:
         return math.log10(per_day / max(self.options.false_incidents_per_day, 1e-3))
 
     # -- membership ------------------------------------------------------------------------------------
-
-    def _enter(self, by_host: dict[tuple[str, str], list[Group]], group: Group) -> None:
-        for host in group.hosts or {"": 0.0}:
-            groups = by_host.setdefault((host, "" if host else group.pipeline), [])
-            if not any(known is group for known in groups):
-                groups.append(group)
 
     def _find(self, signal: Signal, by_host: dict[tuple[str, str], list[Group]]) -> Group:
         """The group that the signal belongs to: same place first, then a related one, else a new one."""
@@ -143,6 +141,8 @@ class Incidents:
         for group in self._active:
             if not self._fits(group, signal) or not self._same_pipeline(group, signal) or not group.phrases:
                 continue
+            if signal.service in group.services:
+                continue  # the same service with the same error elsewhere is a second trouble, not an echo
             if len(said & set(group.phrases)) >= SAME_WORDS or (
                 self.similarity is not None
                 and signal.template_id
@@ -153,7 +153,9 @@ class Incidents:
         return near
 
     def _fits(self, group: Group, signal: Signal) -> bool:
-        return group.status == "open" and signal.start_ns - group.last_ns <= self.options.join_s * SECOND
+        # by its last window: a silence or an episode may have begun long before it was noticed
+        newest = signal.end_ns - self.options.window_s * SECOND
+        return group.status == "open" and newest - group.last_ns <= self.options.join_s * SECOND
 
     def _same_pipeline(self, group: Group, signal: Signal) -> bool:
         return not group.pipeline or not signal.pipeline or group.pipeline == signal.pipeline
@@ -175,7 +177,7 @@ class Incidents:
         what = aspect(signal)
         if signal.score > group.best.get(what, ("", -1.0))[1]:
             group.best[what] = (signal.kind, signal.score)
-        if len(group.phrases) < MAX_PHRASES:
+        if not known and len(group.phrases) < MAX_PHRASES:
             group.phrases.extend(sorted(phrases(signal) - set(group.phrases)))
         self._lead(group, signal)
 
@@ -184,11 +186,9 @@ class Incidents:
             "id": signal.id, "kind": signal.kind, "score": signal.score, "host": signal.host,
             "service": signal.service, "text": signal.text, "metric": signal.metric,
         }  # fmt: skip
-        group.leads = [one for one in group.leads if one["id"] != signal.id]
-        group.leads.append(lead)
-        if len(group.leads) > 8:
-            group.leads.sort(key=lambda one: (-one["score"], one["id"]))
-            del group.leads[8:]
+        best = group.leads.get(signal.kind)
+        if best is None or (signal.score, signal.id) >= (best["score"], best["id"]):
+            group.leads[signal.kind] = lead
 
     def _merge(self, target: Group, other: Group, by_host: dict[tuple[str, str], list[Group]]) -> None:
         target.start_ns, target.last_ns = min(target.start_ns, other.start_ns), max(target.last_ns, other.last_ns)
@@ -199,12 +199,15 @@ class Incidents:
         for what, found in other.best.items():
             if found[1] > target.best.get(what, ("", -1.0))[1]:
                 target.best[what] = found
-        target.leads = sorted([*target.leads, *other.leads], key=lambda one: (-one["score"], one["id"]))[:8]
+        for kind, lead in other.leads.items():
+            if kind not in target.leads or lead["score"] > target.leads[kind]["score"]:
+                target.leads[kind] = lead
         target.phrases = list(dict.fromkeys([*target.phrases, *other.phrases]))[:MAX_PHRASES]
         target.count += other.count
         other.status = "merged"
         self._remove(other, by_host)
-        self._enter(by_host, target)
+        for host in other.hosts:
+            _enter(by_host, host, target)
 
     def _remove(self, group: Group, by_host: dict[tuple[str, str], list[Group]]) -> None:
         self._active = [g for g in self._active if g is not group]
@@ -221,6 +224,8 @@ class Incidents:
             self._closed = [g for g in self._closed if g is not again]
             again.status, again.end_ns = "open", 0
             self._active.append(again)
+            for host in again.hosts:
+                _enter(by_host, host, again)
             self._merge(again, group, by_host)
             changed.pop(id(group), None)
             changed[id(again)] = again
@@ -257,7 +262,7 @@ class Incidents:
         ranked = sorted(group.hosts, key=lambda host: (-group.hosts[host], host))
         services = sorted(group.services, key=lambda service: (-group.services[service], service))
         return Incident(
-            id=group.id, title=title_of(group.leads), status=group.status, start_ns=group.start_ns,
+            id=group.id, title=title_of(list(group.leads.values())), status=group.status, start_ns=group.start_ns,
             severity=severity_of(group.best, len(group.hosts), group.strength()), last_ns=group.last_ns,
             end_ns=group.end_ns, pipeline=group.pipeline, hosts=ranked, services=services,
             signal_ids=list(group.signals), template_ids=list(group.templates), score=group.strength(),
@@ -289,6 +294,13 @@ class Incidents:
             "closed": [asdict(group) for group in self._closed],
         }
         db.execute("INSERT OR REPLACE INTO incidents_state VALUES (0, ?)", (json.dumps(body),))
+
+
+def _enter(by_host: dict[tuple[str, str], list[Group]], host: str, group: Group) -> None:
+    """Let signals of ``host`` find ``group``; signals without a host look by pipeline."""
+    groups = by_host.setdefault((host, "" if host else group.pipeline), [])
+    if not any(known is group for known in groups):
+        groups.append(group)
 
 
 def phrases(signal: Signal) -> set[str]:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import orjson
 
 from logsense.index.text import inflections, units, words
-from logsense.record import LEVEL_RANK, LogRecord, Query
+from logsense.record import LogRecord, Query
 
 DAY_NS = 86_400 * 1_000_000_000
 
@@ -60,14 +60,6 @@ def level_name(level: str) -> str:
     """The canonical name of a severity, or the lower-cased text where it is none."""
     name = level.strip().lower()
     return LEVEL_NAMES.get(name, name)
-
-
-def levels_from(level: str) -> list[str]:
-    """``level`` and every more severe one, in rising order; an unknown level alone."""
-    rank = LEVEL_RANK.get(level_name(level))
-    if rank is None:
-        return [level_name(level)]
-    return [name for name, other in LEVEL_RANK.items() if other >= rank]
 
 
 # --- rows: how a record is kept ---------------------------------------------------------------
@@ -225,8 +217,20 @@ class Plan:
 
     @property
     def scored(self) -> bool:
-        """Whether lines differ in relevance; if not, newest first is the only sensible order."""
-        return bool(self.units) or len(self.ranks) > 1
+        """Whether matching lines can differ in score; if not, newest first is the order."""
+        return len(self.ranks) > 1 or bool(self.units and (self.ranks or self.required < len(self.units)))
+
+    @property
+    def top_score(self) -> int:
+        """Of a line that holds every unit and is of the best template."""
+        return sum(unit.weight for unit in self.units) + (self.rank_score(0) if self.ranks else 0)
+
+    @property
+    def everything(self) -> bool:
+        """Whether every line of every time matches."""
+        conditions = (self.units, self.ranks, self.phrases, self.excludes, self.hosts, self.services, self.levels)
+        further = (self.pipelines, self.facts, self.impossible, self.from_ns is not None, self.to_ns is not None)
+        return not any(conditions) and not any(further)
 
     def rank_score(self, rank: int) -> int:
         """From ``SCALE`` for the best template down to half of it for the last."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -88,7 +89,9 @@ class Lines:
                 self._shards[day] = Shard(Path(entry.path), day)
             except ShardError as error:
                 self._skip(day, str(error))
-        self._listed = stamp if complete else -1
+        # file systems stamp in ticks of some milliseconds: a folder made in the tick of this look would be missed
+        settled = complete and time.time_ns() - stamp > 1_000_000_000
+        self._listed = stamp if settled else -1
 
     def _skip(self, day: int, why: str) -> None:
         """Leave a damaged shard out until its folder is replaced."""
@@ -132,14 +135,17 @@ class Lines:
         A replayed id is in its own day; an id stated by a client may come again with another time. Looking
         costs a term lookup per id and shard (about 1 µs); only ids that exist are deleted.
         """
-        views = self._views()
-        for record in records:
-            for view in views:
-                if view.holds(record.id):
-                    self._writer(view.day).delete(record.id)
-            for writer in self._writers.values():
+        for writer in self._writers.values():  # first: deleting below may close one of these
+            for record in records:
                 if record.id in writer.pending:
                     writer.delete(record.id)
+
+        def held(view: View) -> list[str]:
+            return [record.id for record in records if view.holds(record.id)]
+
+        for view, log_ids in self._each(self._views(), held):
+            for log_id in log_ids:
+                self._writer(view.day).delete(log_id)
 
     def _writer(self, day: int) -> ShardWriter:
         writer = self._writers.get(day)
@@ -183,16 +189,18 @@ class Lines:
         self._writers.clear()
 
     def close(self) -> None:
-        try:
-            for writer in self._writers.values():
+        refused: Exception | None = None
+        for writer in self._writers.values():
+            try:
                 writer.close()
-        except (ShardError, OSError) as error:
-            raise _refused(self.root, error) from error
-        finally:
-            self._writers.clear()
-            for shard in self._shards.values():
-                shard.close()
-            self._shards.clear()
+            except (ShardError, OSError) as error:
+                refused = error
+        self._writers.clear()
+        for shard in self._shards.values():
+            shard.close()
+        self._shards.clear()
+        if refused is not None:
+            raise _refused(self.root, refused) from refused
 
     # --- reading --------------------------------------------------------------------------------
 
@@ -219,13 +227,8 @@ class Lines:
             log.warning("a query failed on the lines of %s, its answer lacks them: %s", day_name(view.day), error)
 
     def get(self, log_id: str) -> LogRecord | None:
-        views = self._views()
-        for view, found in self._each(views, lambda view: view.holds(log_id)):
-            if found:
-                record = view.by_id(log_id)
-                if record is not None:
-                    return record
-        return None
+        found = self._each(self._views(), lambda view: view.by_id(log_id) if view.holds(log_id) else None)
+        return next((record for _, record in found if record is not None), None)
 
     def frequency(self, form: Sequence[str]) -> int:
         """Lines that hold the word or (an upper bound) the words, over all days."""
@@ -240,8 +243,7 @@ class Lines:
         if by_time or not plan.scored:
             counts = self._counts(views, query, plan)
             records = self._walk(counts, query, plan, skip=offset, need=limit)
-            score = plan.rank_score(0) if plan.ranks else 0
-            return sum(counts.values()), [Hit(record, score / SCALE) for record in records]
+            return sum(counts.values()), [Hit(record, plan.top_score / SCALE) for record in records]
         return self._best(views, plan, limit=limit, offset=offset)
 
     def _counts(self, views: Sequence[View], query: CompiledQuery, plan: Plan) -> dict[View, int]:
@@ -309,21 +311,19 @@ class Lines:
         return total, page
 
     def scan(self, plan: Plan) -> Iterator[LogRecord]:
+        """All matches, oldest first, ``_SCAN_CHUNK`` in memory at a time."""
         query = compile_plan(plan)
         for view in reversed(self._views(plan.from_ns, plan.to_ns)):
             from_ns = plan.from_ns
             while True:
-                times = view.times(query, from_ns, plan.to_ns, _SCAN_CHUNK + 1)
-                # a chunk ends between two times, so that the next begins at the later one
-                until = times[-1] if len(times) > _SCAN_CHUNK and times[-1] > times[0] else None
-                to_ns = plan.to_ns if until is None else until
-                count = len(times) if until is None else sum(time < until for time in times)
-                if until is None and len(times) > _SCAN_CHUNK:
-                    count = view.count(query, from_ns, plan.to_ns)  # all of one time: take the whole day
-                yield from view.ordered(query, from_ns, to_ns, skip=0, limit=count, newest_first=False)
-                if until is None:
+                chunk = partial(_chunk, query=query, from_ns=from_ns, to_ns=plan.to_ns)
+                answer = next(self._each([view], chunk), None)
+                if answer is None:
                     break
-                from_ns = until
+                records, from_ns = answer[1]
+                yield from records
+                if from_ns is None:
+                    break
 
     def histogram(self, plan: Plan, step_ns: int) -> list[tuple[int, int]]:
         query = compile_plan(plan)
@@ -333,7 +333,7 @@ class Lines:
             if DAY_NS // step_ns <= _MAX_BUCKETS:
                 return view.histogram(query, plan.from_ns, plan.to_ns, step_ns)
             times = view.times(query, plan.from_ns, plan.to_ns, view.count(query, plan.from_ns, plan.to_ns))
-            return [(time - time % step_ns, 1) for time in times]
+            return [(at - at % step_ns, 1) for at in times]
 
         for _, buckets in self._each(self._views(plan.from_ns, plan.to_ns), ask):
             for start, count in buckets:
@@ -347,7 +347,13 @@ class Lines:
             return counts
         query = compile_plan(plan)
         views = self._views(plan.from_ns, plan.to_ns)
-        for _, values in self._each(views, lambda v: v.terms(query, plan.from_ns, plan.to_ns, field, _ALL_TERMS)):
+
+        def ask(view: View) -> list[tuple[str, int]]:
+            if plan.everything:  # asked with every question, for the catalogue of hosts and services
+                return view.all_terms(query, field, _ALL_TERMS)
+            return view.terms(query, plan.from_ns, plan.to_ns, field, _ALL_TERMS)
+
+        for _, values in self._each(views, ask):
             counts.update(dict(values))
         return counts
 
@@ -357,12 +363,25 @@ class Lines:
         ends: list[int] = []
         views = [view for view in self._views() if view.lines]
         for newest_first, ordered in ((True, views), (False, list(reversed(views)))):
-            for view in ordered:
-                records = view.ordered(query, None, None, skip=0, limit=1, newest_first=newest_first)
-                if records:
-                    ends.append(records[0].timestamp_ns)
-                    break
+            ask = partial(View.ordered, query=query, from_ns=None, to_ns=None, skip=0, limit=1)
+            found = self._each(ordered, partial(ask, newest_first=newest_first))
+            ends += next(([records[0].timestamp_ns] for _, records in found if records), [])
         return (ends[1], ends[0]) if len(ends) == 2 else None
+
+
+def _chunk(
+    view: View, query: CompiledQuery, from_ns: int | None, to_ns: int | None
+) -> tuple[list[LogRecord], int | None]:
+    """The oldest matches of a day from ``from_ns`` on, and the time at which the next chunk begins (None: no more).
+
+    A chunk ends between two times; lines of one single time stay together, however many they are.
+    """
+    times = view.times(query, from_ns, to_ns, _SCAN_CHUNK + 1)
+    if len(times) <= _SCAN_CHUNK:
+        return view.ordered(query, from_ns, to_ns, skip=0, limit=len(times), newest_first=False), None
+    until = times[-1] if times[-1] > times[0] else times[0] + 1
+    count = view.count(query, from_ns, until)
+    return view.ordered(query, from_ns, until, skip=0, limit=count, newest_first=False), until
 
 
 def _refused(root: Path, error: Exception) -> LogsenseError:

@@ -76,6 +76,7 @@ class View:
     def __init__(self, path: Path, day: int, searcher: SearcherHandle, rows: RowReader) -> None:
         self.path, self.day, self.start_ns = path, day, day * DAY_NS
         self._searcher, self._rows = searcher, rows
+        self._all_terms: dict[str, list[tuple[str, int]]] = {}
 
     def _clip(self, query: CompiledQuery, from_ns: int | None, to_ns: int | None) -> CompiledQuery | None:
         """``query`` within the half-open time range, None when the range misses this day."""
@@ -128,7 +129,7 @@ class View:
         if len(found) > wanted:
             edge = found[wanted - 1].at
             if found[wanted].at == edge:  # the page ends amid lines of one time: fetch them all, then cut by id
-                ties = self._by_time(within(clipped, edge, edge + 1), _TIE_LIMIT, newest_first)
+                ties = self._by_time(within(clipped, edge, edge + 1), max(_TIE_LIMIT, wanted), newest_first)
                 found = [place for place in found if place.at != edge] + ties
             else:
                 found = found[:wanted]
@@ -212,6 +213,12 @@ class View:
         with _guarded(self.path):
             answer = self._searcher.aggregate(clipped, {"terms": {"terms": spec}})
         return [(str(b["key"]), int(b["doc_count"])) for b in answer["terms"]["buckets"]]
+
+    def all_terms(self, everything: CompiledQuery, field: str, size: int) -> list[tuple[str, int]]:
+        """``terms`` over all lines, counted once: a view never changes."""
+        if field not in self._all_terms:
+            self._all_terms[field] = self.terms(everything, None, None, field, size)
+        return self._all_terms[field]
 
 
 class Shard:

@@ -32,7 +32,8 @@ def words(text: str) -> list[str]:
     if text.isascii():
         return [word for word in _ASCII_WORD.findall(text.lower()) if len(word) <= MAX_WORD]
     folded = unicodedata.normalize("NFKC", text).lower()
-    return [word for word in _WORD.findall(folded) if len(word) <= MAX_WORD]
+    # unassigned code points and bare vowel signs of those scripts are no letters
+    return [word for word in _WORD.findall(folded) if len(word) <= MAX_WORD and word.isalnum()]
 
 
 def indexable(text: str) -> str:
@@ -87,19 +88,19 @@ def inflections(word: str) -> list[str]:
 
 def _bases(word: str) -> Iterable[str]:
     bases = {word}
-    for suffix, endings in (
+    for suffix, endings in (  # longest first: the first that fits decides
+        ("ions", ("", "e")),
+        ("ures", ("", "e")),
         ("ies", ("y",)),
         ("ied", ("y",)),
-        ("es", ("", "e")),
-        ("s", ("",)),
-        ("ed", ("", "e")),
-        ("ing", ("", "e")),
-        ("ions", ("", "e")),
-        ("ion", ("", "e")),
-        ("ures", ("", "e")),
-        ("ure", ("", "e")),
         ("als", ("", "e")),
+        ("ing", ("", "e")),
+        ("ion", ("", "e")),
+        ("ure", ("", "e")),
+        ("es", ("", "e")),
+        ("ed", ("", "e")),
         ("al", ("", "e")),
+        ("s", ("",)),
     ):
         if word.endswith(suffix) and not word.endswith("ss"):
             stem = word[: -len(suffix)]

@@ -130,11 +130,7 @@ def _play(recording: Recording, options: ForecastOptions, labels: LabelOptions) 
 
     def close(step: int) -> None:
         now = (step + 1) * step_ns
-        for host, history in list(builder.hosts.items()):
-            if step - history.last > options.ring_steps:
-                continue
-            if history.last < step:
-                builder.learn(HostWindow(host, step * step_ns, now))
+        for host in builder.present(step):
             vector = builder.vector(host, now)
             rows.append(vector.values)
             hosts.append(host)
@@ -154,7 +150,7 @@ def _play(recording: Recording, options: ForecastOptions, labels: LabelOptions) 
         return None
     close(current)
     times = np.array(at, np.int64)
-    known = label_steps(hosts, times, recording.failures, options.horizon_s, labels)
+    known = label_steps(hosts, times, recording.failures, options.horizon_s, labels, options.step_s)
     return Dataset(
         options,
         labels,

@@ -164,8 +164,12 @@ def evaluate(
     flatters that baseline. Raises ``BadInput`` when the part holds no failure or the features do not fit.
     """
     options = options or EvaluateOptions()
-    if model is not None and model.names != dataset.names:
-        raise BadInput("The data was prepared for another model.", why="the features differ", fix="train again")
+    if model is not None and not model.fits(dataset.options, dataset.names):
+        raise BadInput(
+            "The data was prepared for another model.",
+            why=f"the model looks {model.feature_options['horizon_s']} s ahead, or its features differ",
+            fix="prepare the data with the model's own options (FailureModel.options)",
+        )
     data = dataset.where(dataset.y >= 0)
     if not data.onsets():
         raise BadInput(

@@ -92,7 +92,7 @@ def _objection(
         current = load_model(store, name, before)
     except (BadModel, NotFound):
         return ""  # what is in use cannot be loaded: anything that can is better
-    if current.names != held_out.names or current.feature_options["horizon_s"] != held_out.options.horizon_s:
+    if not current.fits(held_out.options, held_out.names):
         return f"version {before} in use has another horizon or other features, so the two cannot be compared"
     theirs = evaluate(current, held_out, options).score(SERVED).average_precision.value
     return f"{said} is below the {theirs:.3f} of version {before} in use" if own < theirs else ""

@@ -20,6 +20,9 @@ from logsense.mine.tokens import Roles, render
 from logsense.mine.tokens import split as split_tokens
 from logsense.mine.tree import TreeOptions, new_tree
 
+# Names whose values vary, per service. Each new one is looked for in all templates, so endless ones would cost.
+_MAX_VARIED = 1000
+
 
 @dataclass(slots=True)
 class Cluster:
@@ -45,7 +48,10 @@ class Outcome:
 
 
 class ServiceClusters:
-    """Assigns masked lines to clusters. ``assign`` returns None as cluster when the service is full."""
+    """Assigns masked lines to clusters. The outcome's cluster is None when the service is full.
+
+    ``keys`` maps masked lines to cluster numbers, oldest first; 0 stands for a line that came when it was full.
+    """
 
     def __init__(
         self, options: TreeOptions, roles: Roles, *, max_clusters: int, max_keys: int, max_tokens: int
@@ -60,7 +66,8 @@ class ServiceClusters:
         self.evictions = 0
         self._by_text: dict[str, int] = {}
         self._holes: dict[int, list[int]] = {}
-        self._leaf_sizes: dict[tuple[str, str], int] = {}
+        #: (layout, first token) → living clusters.
+        self._first_tokens: dict[tuple[str, str], int] = {}
 
     def resolve(self, number: int) -> Cluster:
         cluster = self.clusters[number - 1]
@@ -71,13 +78,12 @@ class ServiceClusters:
     def assign(self, masked: str) -> Outcome:
         number = self.keys.get(masked)
         if number is not None:
-            return Outcome(self.resolve(number))
+            return Outcome(self.resolve(number) if number else None)
         tokens, layout = split_tokens(masked)
         if len(tokens) > self._max_tokens:
             tokens, layout = [*tokens[: self._max_tokens], WILDCARD], layout[: self._max_tokens] + "1"
         outcome = self._place(self._widen(tokens), layout)
-        if outcome.cluster is not None:
-            self._remember(masked, outcome.cluster.number)
+        self._remember(masked, outcome.cluster.number if outcome.cluster else 0)
         return outcome
 
     def _remember(self, masked: str, number: int) -> None:
@@ -90,13 +96,14 @@ class ServiceClusters:
 
     def _place(self, tokens: list[str], layout: str) -> Outcome:
         filed = ["L" + layout, *tokens]
+        self._drain.candidates = 0
         found = self._drain.tree_search(self._drain.root_node, filed, 0.0, False)
         if found is not None:
             cluster = self.clusters[found.cluster_id - 1]
             changed = self._generalise(cluster, tokens)
             return Outcome(self.resolve(cluster.number), changed=changed)
-        if self._leaf_sizes.get((layout, tokens[0] if tokens else ""), 0) >= self._options.max_leaf:
-            tokens = self._skeleton(tokens)
+        if self._drain.candidates >= self._options.max_leaf:
+            tokens = self._skeleton(tokens, layout)
             same = self._by_text.get(render(tokens, layout))
             if same is not None:
                 return Outcome(self.resolve(same))
@@ -111,9 +118,10 @@ class ServiceClusters:
         changed = self._merge_around(cluster)
         return Outcome(self.resolve(cluster.number), born=True, changed=changed)
 
-    def _skeleton(self, tokens: list[str]) -> list[str]:
-        """First token, states and delimiters, the rest wild: what a crowded leaf has in common."""
-        return [t if i == 0 or self._roles.is_fixed(t) else WILDCARD for i, t in enumerate(tokens)]
+    def _skeleton(self, tokens: list[str], layout: str) -> list[str]:
+        """What a crowded leaf has in common: states, delimiters, and the first token if that is what they share."""
+        shared = self._first_tokens.get((layout, tokens[0]), 0) > 1
+        return [t if (i == 0 and shared) or self._roles.is_fixed(t) else WILDCARD for i, t in enumerate(tokens)]
 
     def _file(self, cluster: Cluster) -> None:
         from_tree = _log_cluster(["L" + cluster.layout, cluster.first, *cluster.tokens[1:]], cluster.number)
@@ -122,13 +130,17 @@ class ServiceClusters:
         self._drain.add_seq_to_prefix_tree(self._drain.root_node, from_tree)
         from_tree.log_template_tokens = ("L" + cluster.layout, *cluster.tokens)
         leaf = cluster.layout, cluster.first
-        self._leaf_sizes[leaf] = self._leaf_sizes.get(leaf, 0) + 1
+        self._first_tokens[leaf] = self._first_tokens.get(leaf, 0) + 1
 
     def _generalise(self, cluster: Cluster, tokens: list[str]) -> list[Cluster]:
         wider = [a if a == b else WILDCARD for a, b in zip(cluster.tokens, tokens, strict=True)]
         if wider == cluster.tokens:
             return []
         before = cluster.tokens
+        is_unit = self._roles.is_unit
+        if any(a != b and is_unit(before, i) for i, (a, b) in enumerate(zip(before, wider, strict=True))):
+            # Where one size changes its unit, all sizes of the message are written for people.
+            wider = [WILDCARD if is_unit(before, i) else token for i, token in enumerate(wider)]
         return self._retext(cluster, wider) + self._spread(before, wider)
 
     def _widen(self, tokens: list[str]) -> list[str]:
@@ -148,7 +160,7 @@ class ServiceClusters:
             for i, (a, b) in enumerate(zip(before, after, strict=True))
             if a != b and (context := self._roles.context(after, i)) and context not in self.varied
         }
-        if not new:
+        if not new or len(self.varied) >= _MAX_VARIED:
             return []
         self.varied |= new
         changed: list[Cluster] = []
@@ -179,7 +191,7 @@ class ServiceClusters:
 
     def _unfile(self, cluster: Cluster) -> None:
         del self._drain.id_to_cluster[cluster.number]
-        self._leaf_sizes[cluster.layout, cluster.first] -= 1
+        self._first_tokens[cluster.layout, cluster.first] -= 1
 
     def _merge_around(self, cluster: Cluster) -> list[Cluster]:
         changed: list[Cluster] = []

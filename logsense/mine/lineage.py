@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -98,10 +99,38 @@ def spans(pieces: tuple[str, ...], text: str) -> list[slice] | None:
         at = text.find(piece, start, end)
         if at < 0:
             return None
-        found.append(slice(start, at))
+        found.append(_trimmed(text, start, at))
         start = at + len(piece)
-    found.append(slice(start, end))
+    found.append(_trimmed(text, start, end))
     return found
+
+
+def _trimmed(text: str, start: int, end: int) -> slice:
+    """The slice without white space at its ends, which the template's single spaces do not cover."""
+    while start < end and text[start].isspace():
+        start += 1
+    while start < end and text[end - 1].isspace():
+        end -= 1
+    return slice(start, end)
+
+
+def loose_spans(pieces: tuple[str, ...], text: str) -> list[slice] | None:
+    """``spans`` for a text that differs from the template in white space; the slices are of ``text`` itself."""
+    offsets: list[int] = []  # of each character of the text with single spaces
+    words: list[str] = []
+    for word in re.finditer(r"\S+", text):
+        if words:
+            offsets.append(word.start() - 1)
+        words.append(word.group())
+        offsets.extend(range(word.start(), word.end()))
+    offsets.append(len(text))
+    found = spans(pieces, " ".join(words))
+    if found is None:
+        return None
+    return [
+        slice(offsets[span.start], offsets[span.stop - 1] + 1 if span.stop > span.start else offsets[span.start])
+        for span in found
+    ]
 
 
 def create_tables(db: sqlite3.Connection) -> None:

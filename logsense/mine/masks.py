@@ -29,7 +29,14 @@ _FLATTEN = bytes.maketrans(b"123456789", b"000000000")
 _ADJACENT = re.compile(r"<\*>(?:\s?<\*>)+")
 _STATUS = re.compile(r"(?<![\w.:/-])\d{3}(?![\w.:/%-])", re.ASCII)
 _TIMERS = re.compile(rb"[-+]?\d+(?:/[-+]?\d+){3,4}")  # what HAProxy writes before the status
+_AFTER_PATH = re.compile(rb"HTTP/[\d.]+\W*|[^A-Za-z\d]+")
 _SQLSTATE = re.compile(r"(?<![\w.:/-])(?=[A-Z]*\d)[0-9A-Z]{5}(?![\w.:/%-])", re.ASCII)
+
+# Bytes of a token worth remembering; together with the number of tokens it bounds the cache's memory.
+_LONGEST_CACHED = 512
+
+_LONGEST_PIECE = 512
+_PIECES = re.compile(rf"[\s\S]{{1,{_LONGEST_PIECE}}}(?<=[,;&\"(){{}}])|[\s\S]{{1,{_LONGEST_PIECE}}}")
 
 # Marks in the token cache: the token's own digits decide, or the tokens before it do.
 _OWN_DIGITS = ""
@@ -123,6 +130,8 @@ class Masker:
         self._tokens: dict[bytes, str] = {}
         #: Of tokens that may be a code: their masked form where they are none.
         self._no_code: dict[bytes, str] = {}
+        #: Of tokens whose own digits matter, not flattened: their masked form.
+        self._with_digits: dict[bytes, str] = {}
         self._kept = frozenset(f"m{i}" for i, m in enumerate(masks) if m.keep)
         self._combined = re.compile("|".join(f"(?P<m{i}>{m.pattern})" for i, m in enumerate(masks)), re.ASCII)
         self._rewrites = [(re.compile(m.pattern, re.ASCII), m.replace) for m in rewrites]
@@ -160,19 +169,18 @@ class Masker:
                 masked = self._no_code.get(flat[i], _OWN_DIGITS)
             if masked == _OWN_DIGITS:
                 blind = False
-                masked = self._combined.sub(self._replace, decode(data[i]))
+                masked = self._with_digits.get(data[i]) or self._learn_digits(data[i])
             out[i] = masked
         return blind
 
     def _learn(self, flat: bytes) -> str:
         text = decode(flat)
-        masked = self._combined.sub(self._replace, text)
+        masked = self._sub(text)
         if "0" in masked:
             masked = _OWN_DIGITS
         if len(self._tokens) >= self._limit:
-            self._tokens.clear()
-            self._no_code.clear()
-        short = len(flat) <= 64
+            self.forget()
+        short = len(flat) <= _LONGEST_CACHED
         if _STATUS.search(text) or _SQLSTATE.search(text):
             if short:
                 self._no_code[flat] = masked
@@ -180,6 +188,27 @@ class Masker:
         if short:
             self._tokens[flat] = masked
         return masked
+
+    def _learn_digits(self, data: bytes) -> str:
+        """The masked form of a token of which digits survive, such as ``tty2``."""
+        masked = self._sub(decode(data))
+        if len(data) <= _LONGEST_CACHED:
+            if len(self._with_digits) >= self._limit:
+                self.forget()
+            self._with_digits[data] = masked
+        return masked
+
+    def _sub(self, token: str) -> str:
+        """Some masks look ahead to the end of a token, so a very long one is masked in pieces: never quadratic."""
+        if len(token) <= _LONGEST_PIECE:
+            return self._combined.sub(self._replace, token)
+        return "".join(self._combined.sub(self._replace, piece) for piece in _PIECES.findall(token))
+
+    def forget(self) -> None:
+        """Empty the token caches."""
+        self._tokens.clear()
+        self._no_code.clear()
+        self._with_digits.clear()
 
     def _replace(self, match: re.Match[str]) -> str:
         return match.group() if match.lastgroup in self._kept else WILDCARD
@@ -195,7 +224,13 @@ class Masker:
             return False
         if before in self._code_words or _TIMERS.fullmatch(flat[i - 1]):
             return True
-        return not self._methods.isdisjoint(decode(token).lstrip("\"'([") for token in flat[max(0, i - 3) : i - 1])
+        # "GET /x 503", "GET /x HTTP/1.1 503", "GET /x -> 503", but not "GET /x took 503 ms"
+        if i > 1 and self._is_method(flat[i - 2]):
+            return True
+        return i > 2 and _AFTER_PATH.fullmatch(flat[i - 1]) is not None and self._is_method(flat[i - 3])
+
+    def _is_method(self, flat: bytes) -> bool:
+        return decode(flat).lstrip("\"'([") in self._methods
 
     def rewrite(self, masked: str) -> str:
         """The second round, on a line masked by the first."""

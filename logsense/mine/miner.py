@@ -21,6 +21,7 @@ from logsense.mine.lineage import (
     load_keys,
     load_lines,
     load_varied,
+    loose_spans,
     save_keys,
     save_lines,
     save_varied,
@@ -135,10 +136,9 @@ class Miner:
         if line is None:
             line = self._find(service, masked)
         found = spans(line.pieces, text)
-        if found is None:  # the text differs from the template in white space
-            text, blind = " ".join(text.split()), False
-            found = spans(line.pieces, text) or []
-        record.parameters = [text[span].strip() for span in found]
+        if found is None:
+            found = loose_spans(line.pieces, text) or []
+        record.parameters = [text[span] for span in found]
         if blind and len(flat) <= 1000:
             self._count_cached()
             service.flat[flat] = (line, line.pieces, found)
@@ -204,18 +204,15 @@ class Miner:
         if clusters is None:
             return self._unclustered(service)
         key = clean(self._masker.rewrite(masked))
-        known = len(clusters.keys)
+        if key not in clusters.keys:
+            service.new_keys.append(key)
         outcome = clusters.assign(key)
-        if outcome.cluster is None:
-            return self._unclustered(service)
         if clusters.evictions != service.evictions:
             service.evictions = clusters.evictions
             service.forget()
-        if len(clusters.keys) != known:
-            service.new_keys.append(key)
         if outcome.born or outcome.changed:
             self._follow(service, outcome)
-        line = service.lines[outcome.cluster.number]
+        line = service.lines[outcome.cluster.number] if outcome.cluster else self._unclustered(service)
         self._count_cached()
         service.fast[masked] = line
         return line
@@ -229,11 +226,18 @@ class Miner:
         for cluster in outcome.changed:
             line = service.lines[cluster.number]
             if cluster.merged_into:
-                line.template.alias_of = service.lines[service.clusters.resolve(cluster.number).number].template.id
-                service.forget()
+                self._alias(service, line, service.lines[service.clusters.resolve(cluster.number).number])
             else:
                 line.take_text(cluster.text, cluster.version)
             self._touch(line)
+
+    def _alias(self, service: _Service, gone: Line, keep: Line) -> None:
+        """Let ``gone`` and whatever was merged into it before name the survivor."""
+        old = gone.template.id
+        for line in (gone, *(line for line in service.lines.values() if line.template.alias_of == old)):
+            line.template.alias_of = keep.template.id
+            self._touch(line)
+        service.forget()
 
     def _add(self, service: _Service, line: Line) -> Line:
         disambiguator = 0

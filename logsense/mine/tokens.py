@@ -16,10 +16,12 @@ _TOKEN = re.compile(
     r"""(\s*)(<\*>|[=:,;()\[\]{}<>"'|]|[^\s=:,;()\[\]{}<>"'|]+?(?=\.*(?:$|[\s=:,;()\[\]{}<>"'|]))|\.+)"""
 )
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_QUALIFIERS = re.compile(r"(?<=\w)[.$/](?=\w)")
 # Masking leaves such a token only where it is a status: "404", "40P01".
 _CODE = re.compile(r"\d+|(?=[A-Z]*\d)[\dA-Z]{5}")
 DELIMITERS = frozenset("=:,;()[]{}<>\"'|")
 _QUOTES = frozenset("\"'")
+_SIZE_UNITS = frozenset(("B", "KB", "kB", "MB", "GB", "TB", "PB", "KiB", "MiB", "GiB", "TiB"))
 
 
 def split(masked: str) -> tuple[list[str], str]:
@@ -55,7 +57,9 @@ class Roles:
         if token in self._words.methods or _CODE.fullmatch(token):
             return True
         states = self._words.states
-        return any(part.lower() in states for part in _PARTS.findall(token))
+        # Of a qualified name only the end can be a state: action.SCREEN_OFF, but not app.MRAppMaster$Dispatcher.
+        end = _QUALIFIERS.split(token.strip("."))[-1]
+        return any(part.lower() in states for part in _PARTS.findall(end))
 
     def _is_name(self, token: str) -> bool:
         """An identifier rather than a word: it holds digits or inner punctuation other than hyphens."""
@@ -89,9 +93,16 @@ class Roles:
         after = tokens[i + 1]
         return after == WILDCARD or after in DELIMITERS or after.lower() in self._words.prepositions
 
+    @staticmethod
+    def is_unit(tokens: Sequence[str], i: int) -> bool:
+        """Whether token ``i`` is the unit of a size: "5.2 KB"."""
+        return i > 0 and tokens[i] in _SIZE_UNITS and tokens[i - 1] == WILDCARD
+
     def strength(self, tokens: Sequence[str], i: int) -> int:
-        """How strongly the place of token ``i`` says "value": 2 behind ``=``, in quotes or behind a noun that names
-        things; 1 behind a preposition; 0 anywhere else."""
+        """How strongly the place of token ``i`` says "value": 2 behind ``=``, in quotes, behind a noun that names
+        things or where a size has its unit; 1 behind a preposition; 0 anywhere else."""
+        if self.is_unit(tokens, i):
+            return 2
         if i and tokens[i - 1] in _QUOTES and i + 1 < len(tokens) and tokens[i + 1] in _QUOTES:
             return 2
         if self.context(tokens, i):

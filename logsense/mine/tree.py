@@ -27,10 +27,10 @@ class TreeOptions:
     agree_name: int = 2
     #: The same for a wildcard meeting a word.
     agree_wildcard: int = 2
-    #: Children per node of the prefix tree (drain3's ``max_children``).
-    max_children: int = 100
-    #: Templates of one layout and first token; further lines there share one template per set of states, because
-    #: so many of them mean free text, and every one is compared with a new line.
+    #: First tokens of one layout that get a leaf of their own in the prefix tree (drain3's ``max_children``).
+    max_children: int = 1000
+    #: Templates in one leaf; further lines there share one template per set of states, because so many of them
+    #: mean free text, and every one is compared with a new line.
     max_leaf: int = 100
     #: Distinct values at one position of otherwise equal templates that make it a variable.
     merge_at: int = 4
@@ -41,7 +41,12 @@ def new_tree(options: TreeOptions, roles: Roles) -> Any:
     from drain3.drain import Drain, LogCluster
 
     class ValueDrain(Drain):
-        """Drain whose leaf search takes the closest cluster that differs in values only."""
+        """Drain whose leaf search takes the closest cluster that differs in values only.
+
+        ``candidates`` counts the clusters of the leaf that the last search came to.
+        """
+
+        candidates = 0
 
         def fast_match(
             self, cluster_ids: Sequence[int], tokens: list[str], sim_th: float, include_params: bool
@@ -50,7 +55,8 @@ def new_tree(options: TreeOptions, roles: Roles) -> Any:
             for cluster_id in cluster_ids:
                 cluster = self.id_to_cluster.get(cluster_id)
                 if cluster is None or cluster.log_template_tokens[0] != tokens[0]:
-                    continue
+                    continue  # merged away, or of another layout
+                self.candidates += 1
                 agree = agreement(cluster.log_template_tokens, tokens, options, roles)
                 if agree is not None and agree > best_key:
                     best, best_key = cluster, agree

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from logsense.errors import BadFormat
-from logsense.parse.checks import differences, read_sample, received_ns
 from logsense.parse.loader import BUILT_IN, Formats
 from logsense.parse.options import ParseOptions
 from logsense.parse.parser import Parser
 from logsense.parse.redact import BUILT_IN as REDACT
 from logsense.parse.redact import read_rules, rule_problems
 from logsense.parse.safety import too_slow
+from logsense.parse.samples import differences, read_sample, received_ns
 from logsense.parse.schema import FormatSpec, read_spec
 from logsense.record import RawEvent
 
@@ -50,7 +50,7 @@ def check_formats(formats_dir: str = "", *, speed: bool = True) -> list[FormatPr
     except BadFormat as error:
         return [FormatProblem("formats", f"{error.what}: {error.why}", error.where)]
     for spec in specs.values():
-        problems += _samples(spec, formats, formats_dir)
+        problems += _samples(spec, formats)
         if speed:
             problems += _speed(spec)
     for rule in read_rules(REDACT):
@@ -58,14 +58,14 @@ def check_formats(formats_dir: str = "", *, speed: bool = True) -> list[FormatPr
     return problems
 
 
-def _samples(spec: FormatSpec, formats: Formats, formats_dir: str) -> Iterator[FormatProblem]:
+def _samples(spec: FormatSpec, formats: Formats) -> Iterator[FormatProblem]:
     for number, sample in enumerate(spec.samples, 1):
         where = f"{spec.file}, sample {number}"
         if not spec.standalone:
             record = read_sample(formats.by_name[spec.name], sample)
             wrong = [] if record is None else differences(record, sample.expect)
         else:
-            parser = Parser(ParseOptions(formats_dir=formats_dir))
+            parser = Parser(formats=formats)
             received = received_ns(sample)
             events = [RawEvent(line, "sample", received, {}, str(n)) for n, line in enumerate(sample.line.split("\n"))]
             records = [*parser.parse(events), *parser.flush()]

@@ -95,7 +95,6 @@ CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "int": integer,
     "float": number,
     "lower": lambda text: str(text).lower(),
-    "unhex": unhex,
     "unquote": unquote,
     "nonzero": nonzero,
     "status": status,

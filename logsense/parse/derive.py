@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from logsense.parse.convert import ip, set_address
+from logsense.parse.convert import ip, set_address, unhex
 from logsense.record import LogRecord
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus} | {
@@ -84,9 +84,28 @@ def http(record: LogRecord) -> None:
         fields.setdefault("event.outcome", "success" if 0 < status < 400 else "failure")
 
 
+_MAX_LINE = 2000  # characters in which an exception is looked for
+_MAX_CAUSE = 300  # characters of an exception's text that the message takes over
+
+
+def name_cause(record: LogRecord) -> None:
+    """``insert failed`` + error fields → ``insert failed: UniqueViolation: duplicate key value``.
+
+    What went wrong often stands only in the exception or in a field beside the message. The message is what is
+    mined, embedded and searched, so it names the cause.
+    """
+    text, kind = (str(record.fields.get(name) or "") for name in ("error.message", "error.type"))
+    cause = f"{kind}: {text}" if kind and text else text or kind
+    if cause and (text or kind) not in record.message:
+        cause = cause.partition("\n")[0][:_MAX_CAUSE]
+        record.message = f"{record.message.rstrip(' .:')}: {cause}" if record.message else cause
+
+
+# Only at the beginnings of lines and with bounded blanks: this is searched in all that was joined to a record.
 _TRACE_START = re.compile(
-    r"Traceback \(most recent call last\):|\s+at \S+|Caused by: |goroutine \d+ |\s+File \"|\t\S+\.go:\d+|\s*#\d+ "
-    r"|stack traceback:"
+    r"^(?:Traceback \(most recent call last\):|Caused by: |goroutine \d+ |stack traceback:"
+    r"|[ \t]{1,80}(?:at \S|File \"|\S{1,80}\.go:\d|#\d+ |(?:\? )?\S{1,80}\+0x[0-9a-f]{1,16}/0x)|#\d+ )",
+    re.MULTILINE,
 )
 _EXCEPTION = re.compile(
     r"(?P<type>(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Warning|Interrupt|Exit|Failure|Fault)?)(?::\s+(?P<text>.*))?$"
@@ -97,6 +116,9 @@ _THROWABLE = re.compile(r"(?P<type>(?:[a-z_]\w*\.)+[A-Z][\w$]*|[A-Z]\w*(?:Error|
 def attach_lines(record: LogRecord, rest: str) -> None:
     """Continuation lines: a stack trace goes to ``error.*``, everything else belongs to the message."""
     fields = record.fields
+    rest = rest.rstrip()
+    if not rest:  # blank lines say nothing; the original keeps them
+        return
     if _TRACE_START.search(rest) is None:
         record.message = f"{record.message}\n{rest}" if record.message else rest
         return
@@ -106,7 +128,7 @@ def attach_lines(record: LogRecord, rest: str) -> None:
     # Python names the exception last, Java and JavaScript first (in the message or the first line of the rest).
     candidates = [line for line in reversed(lines) if line[:1].strip()] if python else [*lines[:1], record.message]
     for line in candidates:
-        match = (_EXCEPTION if python else _THROWABLE).match(line.strip())
+        match = (_EXCEPTION if python else _THROWABLE).match(line.strip()[:_MAX_LINE])
         if match:
             fields.setdefault("error.type", match["type"])
             if match["text"]:
@@ -117,6 +139,8 @@ def attach_lines(record: LogRecord, rest: str) -> None:
         text = fields.get("error.message")
         record.message = f"{fields['error.type']}: {text}" if text else fields["error.type"]
         record.level = record.level or "error"
+        return
+    name_cause(record)
 
 
 def outcome_words(record: LogRecord) -> None:
@@ -139,21 +163,26 @@ def audit(record: LogRecord) -> None:
         fields["event.action"] = action.lower()
     count = fields.pop("auditd.log.argc", None)
     if count is not None and str(count).isdecimal():
-        arguments = [fields.pop(f"auditd.log.a{index}", None) for index in range(min(int(count), 64))]
-        fields["process.args"] = [_audit_text(text) for text in arguments if text is not None]
+        arguments = []
+        for index in range(min(int(count), 64)):
+            text = fields.pop(f"auditd.log.a{index}", None)
+            if text is not None:  # without quotes it is hexadecimal
+                arguments.append(text if f' a{index}="' in record.message else unhex(text))
+        fields["process.args"] = arguments
         fields["process.args_count"] = int(count)
         if fields["process.args"]:
             fields.setdefault("process.executable", fields["process.args"][0])
     command = fields.get("process.command_line")
     if isinstance(command, str):
-        fields["process.command_line"] = _audit_text(command)
-        fields.setdefault("process.args", fields["process.command_line"].split(" "))
+        fields.setdefault("process.args", command.split(" "))
     if action and action.startswith(("USER_", "CRED_", "LOGIN", "GRP_", "ADD_", "DEL_")):
         # Who logged in (auid) did it, as whom the program runs (uid, acct) is the effective user.
         login = fields.get("user.audit.id")
-        if login not in (None, "4294967295", "-1") and "user.name" in fields:
-            fields["user.id"] = login
-            fields["user.effective.name"] = fields["user.name"]
+        if login not in (None, "4294967295", "-1"):
+            if "user.name" in fields:
+                fields["user.effective.name"] = fields["user.name"]
+            if "user.name" in fields or not action.startswith("USER_"):
+                fields["user.id"] = login
     if (
         not record.level
         and fields.get("event.outcome") == "failure"
@@ -161,12 +190,6 @@ def audit(record: LogRecord) -> None:
         and action.startswith(("USER_", "CRED_", "AVC"))
     ):
         record.level = "warning"
-
-
-def _audit_text(text: str) -> str:
-    if len(text) >= 4 and len(text) % 2 == 0 and re.fullmatch(r"[0-9A-F]+", text):
-        return bytes.fromhex(text).decode("utf-8", "backslashreplace").rstrip("\0").replace("\0", " ")
-    return text
 
 
 def json_http(record: LogRecord) -> None:
@@ -278,6 +301,31 @@ def journal_bytes(record: LogRecord) -> None:
             record.message = bytes(values).decode("utf-8", "backslashreplace")
 
 
+_PHP = {
+    "fatal error": "critical",
+    "parse error": "error",
+    "warning": "warning",
+    "notice": "notice",
+    "deprecated": "notice",
+}
+
+
+def php_level(record: LogRecord) -> None:
+    """PHP names the kind of an error instead of a level."""
+    record.level = record.level or _PHP.get(record.fields.get("php.error.kind", ""), "")
+
+
+def eve_message(record: LogRecord) -> None:
+    """Suricata's events have no text: what happened is the event type and what it is about."""
+    fields = record.fields
+    kind = fields.get("event.action", "event")
+    about = fields.get("rule.name") or fields.get("dns.question.name") or fields.get("suricata.engine.message") or ""
+    ports = f"{fields.get('network.transport', '')} {fields.get('network.protocol', '')}".strip()
+    record.message = f"{kind}: {about or ports}".rstrip(": ")
+    if kind == "alert" and not record.level:
+        record.level = "error" if fields.get("event.severity") == 1 else "warning"
+
+
 DERIVATIONS: dict[str, Callable[[LogRecord], Any]] = {
     "http": http,
     "json_http": json_http,
@@ -292,4 +340,6 @@ DERIVATIONS: dict[str, Callable[[LogRecord], Any]] = {
     "sudo_outcome": sudo_outcome,
     "ecs_fields": ecs_fields,
     "journal_bytes": journal_bytes,
+    "php_level": php_level,
+    "eve_message": eve_message,
 }

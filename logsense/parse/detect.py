@@ -26,6 +26,7 @@ class Detector:
     def __init__(self, formats: Formats, options: ParseOptions) -> None:
         self._formats, self._options = formats, options
         self._votes: dict[str, int] = {}
+        self._settled: dict[str, int] = {}
         self._recent: tuple[Format, ...] = ()
         self._voting = options.detect_lines
         self._lines = self._misses = self._since_vote = 0
@@ -73,7 +74,8 @@ class Detector:
     @property
     def name(self) -> str:
         """The formats found so far, most votes first: ``nginx-access`` or ``json, python``."""
-        ranked = sorted(self._votes.items(), key=lambda item: (-item[1], item[0]))
+        votes = self._votes if self._voting == 0 or not self._settled else self._settled
+        ranked = sorted(votes.items(), key=lambda item: (-item[1], item[0]))
         return ", ".join(name for name, _ in ranked[:_KEPT])
 
     def _ask(self, line: str, but: tuple[Format, ...]) -> tuple[Format, Any] | None:
@@ -86,6 +88,7 @@ class Detector:
 
     def _settle(self) -> None:
         ranked = sorted(self._votes.items(), key=lambda item: (-item[1], item[0]))[:_KEPT]
+        self._settled = dict(ranked)
         chosen = [self._formats.by_name[name] for name, _ in ranked]
         self._recent = tuple(sorted(chosen, key=lambda f: f.rank))
         self._lines = self._misses = 0

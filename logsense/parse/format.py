@@ -14,13 +14,13 @@ from functools import lru_cache
 from typing import Any
 
 from logsense.parse import derive
-from logsense.parse.convert import CONVERTERS, integer, set_address
+from logsense.parse.convert import CONVERTERS, integer, set_address, unhex
 from logsense.parse.levels import level_of
 from logsense.parse.pairs import read_pairs
 from logsense.parse.safety import first_characters
 from logsense.parse.schema import FieldSpec, FormatSpec, MultilineSpec, PatternSpec
 from logsense.parse.timestamps import TimestampReader
-from logsense.record import LogRecord
+from logsense.record import LEVEL_RANK, LogRecord
 
 Sections = list[tuple[str, str]]
 _JOINED = object()  # what ``begin`` answers when the whole record must be seen first
@@ -47,28 +47,38 @@ class Rule:
         self.start = _compile(spec.start).match if spec.start else None
         self.not_after = _compile(spec.not_after).match if spec.not_after else None
         self.attach = [(group, _compile(regex).match) for group, regex in spec.attach.items()]
+        self.attach_more = [(group, _compile(regex).match) for group, regex in spec.attach_more.items()]
+        self.traceback_levels = _compile(spec.traceback_levels).match if spec.traceback_levels else None
+        self.indent = spec.indent
         self.key, self.sections, self.cap = spec.key, spec.sections, cap
 
 
 class Pattern:
     """One regular expression with what its groups become."""
 
-    __slots__ = ("addresses", "contains", "host", "level", "message", "name", "pid", "plain", "pri", "program", "regex",
-                 "set", "set_level", "template", "ts")  # fmt: skip
+    __slots__ = (
+        "addresses", "at_least", "contains", "host", "level", "message", "name", "pid", "plain", "pri", "program",
+        "regex", "set", "set_level", "template", "ts",
+    )  # fmt: skip
 
     def __init__(self, spec: PatternSpec, fields: Mapping[str, FieldSpec]) -> None:
         self.name, self.regex = spec.name, _compile(spec.pattern)
+        self.at_least = spec.at_least
         self.contains, self.set, self.set_level, self.template = spec.contains, spec.set, spec.level, spec.message
         index = self.regex.groupindex
         self.ts, self.level, self.message = index.get("ts", 0), index.get("level", 0), index.get("message", 0)
         self.host, self.program, self.pid = index.get("host", 0), index.get("program", 0), index.get("pid", 0)
         self.pri = index.get("pri", 0)
-        mapped = [(number, fields[group]) for group, number in index.items() if group in fields]
+        mapped = [(number, fields[group]) for group, number in index.items() if group in fields and fields[group].field]
         self.plain = tuple((n, spec.field, CONVERTERS.get(spec.type)) for n, spec in mapped if spec.type != "ip")
         self.addresses = tuple((n, spec.field) for n, spec in mapped if spec.type == "ip")
 
     def possible(self, text: str) -> bool:
-        return not self.contains or any(word in text for word in self.contains)
+        """Whether the pattern need be tried at all."""
+        for word in self.contains:  # a loop: this runs for every line and pattern, and a generator costs twice as much
+            if word in text:
+                return True
+        return not self.contains
 
 
 class Format:
@@ -94,6 +104,7 @@ class Format:
         self._pairs = None
         if pairs:
             mapped = {k: FieldSpec(v) if isinstance(v, str) else FieldSpec(**v) for k, v in pairs.fields.items()}
+            self._hex = frozenset(pairs.hex)
             self._pairs = (pairs.prefix, mapped, _compile(pairs.when).search if pairs.when else None)
 
     def begin(self, line: str) -> Any:
@@ -116,7 +127,7 @@ class Format:
         """The first of ``[[contents]]`` that is found in ``text`` adds its fields."""
         for pattern in self.contents:
             if pattern.possible(text):
-                match = pattern.regex.search(text)
+                match = pattern.regex.search(text, 0, self.cap)
                 if match is not None:
                     self._take(pattern, match, record)
                     return True
@@ -129,8 +140,8 @@ class Format:
                 if other.refine(record.message, record):
                     break
         pairs = self._pairs
-        if pairs is not None and (pairs[2] is None or pairs[2](record.message)):
-            self._take_pairs(record.message, record)
+        if pairs is not None and (pairs[2] is None or pairs[2](record.message, 0, self.cap)):
+            self._take_pairs(record.message[: self.cap], record)
         for step in self._derive:
             step(record)
 
@@ -196,14 +207,18 @@ class Format:
             fields.update(pattern.set)
         if pattern.set_level and not record.level:
             record.level = pattern.set_level
+        if pattern.at_least and LEVEL_RANK.get(record.level, -1) < LEVEL_RANK[pattern.at_least]:
+            record.level = pattern.at_least
 
     def _take_pairs(self, text: str, record: LogRecord) -> None:
         assert self._pairs is not None
         prefix, mapped, _ = self._pairs
         fields, empty = record.fields, self._empty
-        for key, value in read_pairs(text):
+        for key, value, quoted in read_pairs(text):
             if value in empty:
                 continue
+            if key in self._hex and not quoted:
+                value = unhex(value)
             spec = mapped.get(key)
             if spec is not None:
                 put(fields, spec, value)
@@ -284,13 +299,16 @@ class LineFormat(Format):
 
     def _add_sections(self, record: LogRecord, sections: Sections) -> None:
         assert self.rule is not None
+        plain = []
         for label, text in sections:
             name = self.rule.sections.get(label)
             if name:
                 known = record.fields.get(name)
                 record.fields[name] = f"{known}\n{text}" if known else text
-            elif label not in self.rule.sections:
-                derive.attach_lines(record, text)
+            else:
+                plain.append(text)
+        if plain:
+            derive.attach_lines(record, "\n".join(plain))
 
 
 class CsvFormat(LineFormat):
@@ -312,8 +330,9 @@ class CsvFormat(LineFormat):
             return False
         if row is None or len(row) < min(self._columns, 14):
             return False
-        values = (row + [""] * self._columns)[: self._columns]
-        match = self._pattern.regex.match("\x1f".join(value.replace("\x1f", " ") for value in values))
+        if "\x1f" in text:
+            row = [value.replace("\x1f", " ") for value in row]
+        match = self._pattern.regex.match("\x1f".join((row + [""] * self._columns)[: self._columns]))
         if match is None:
             return False
         self._take(self._pattern, match, record)
@@ -373,6 +392,7 @@ class MapFormat(Format):
             message = record.message
             derive.attach_lines(record, stack)
             record.message = message
+        derive.name_cause(record)
         if rest:
             derive.attach_lines(record, rest)
         self.finish(record)

@@ -8,10 +8,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from logsense.errors import BadFormat
-from logsense.parse.checks import differences, read_sample
 from logsense.parse.format import Decode, Format, make
 from logsense.parse.options import ParseOptions
 from logsense.parse.pairs import decode_json, decode_logfmt, memo
+from logsense.parse.samples import differences, read_sample
 from logsense.parse.schema import FormatSpec, read_spec
 from logsense.parse.timestamps import zone_of
 

@@ -29,20 +29,26 @@ class Draft:
     token: Any
     first: str
     stream: Stream
-    outer: LogRecord | None = None
+    outer: LogRecord | None
+    rule: Rule | None
     rest: list[str] = field(default_factory=list)
     sections: list[tuple[str, list[str]]] = field(default_factory=list)
     size: int = 0
     count: int = 1
     last_ns: int = 0
     open_quote: bool = False
-    continues: str = ""
+    continues: LogRecord | None = None  # the record that a flush cut, if this is more of it
+    raw: list[str] = field(default_factory=list)
 
-    def add(self, line: str, received_ns: int) -> None:
+    def add(self, line: str, event: RawEvent) -> None:
+        """A further line of this record; ``event`` is what it came in."""
+        if self.rule is not None and self.rule.indent:
+            line = line.removeprefix(self.rule.indent)
         (self.sections[-1][1] if self.sections else self.rest).append(line)
+        self.raw.append(event.message)
         self.size += len(line) + 1
         self.count += 1
-        self.last_ns = received_ns
+        self.last_ns = event.received_ns
 
     def joined_rest(self) -> str:
         return "\n".join(self.rest) if self.rest else ""
@@ -50,18 +56,16 @@ class Draft:
     def joined_sections(self) -> Sections:
         return [(label, "\n".join(lines)) for label, lines in self.sections]
 
-    def original(self, message: str) -> str:
-        """All text as received; ``message`` is the event's own first line."""
-        if self.count == 1:
-            return message
-        lines = [message, *self.rest, *(line for _, lines in self.sections for line in lines)]
-        return "\n".join(lines)
+    def original(self) -> str:
+        """All lines as received."""
+        return "\n".join((self.event.message, *self.raw)) if self.raw else self.event.message
 
 
 class Stream:
     """The state of one stream: its formats, the record that may go on, and what the last record was."""
 
-    __slots__ = ("counters", "detector", "inner", "last", "last_ts", "partial", "pending")
+    __slots__ = ("counters", "detector", "inner", "last", "last_ts", "partial", "partial_outer", "partial_text",
+                 "pending")  # fmt: skip
 
     def __init__(self, formats: Formats, options: ParseOptions, counters: Any) -> None:
         self.detector = Detector(formats, options)
@@ -70,7 +74,9 @@ class Stream:
         self.last: tuple[LogRecord, Format | None] | None = None
         self.last_ts = 0
         self.inner: dict[str, Stream] = {}  # what envelopes hold, by their output stream
-        self.partial = ""
+        self.partial: list[RawEvent] = []  # what a container runtime cut, with the text taken out
+        self.partial_text = ""
+        self.partial_outer: LogRecord | None = None
         self.counters = counters
 
 
@@ -88,8 +94,8 @@ class Assembler:
         pending = stream.pending
         if pending is None:
             return self._begin(stream, event, line, sequence, outer, done)
-        rule = pending.format.rule if pending.format is not None else self._default
-        assert rule is not None  # only formats with a rule are held
+        rule = pending.rule
+        assert rule is not None  # only drafts with a rule are held
         if pending.size + len(line) > self._max_bytes or pending.count >= self._max_lines:
             self._close(stream, done)
             return self._begin(stream, event, line, sequence, outer, done)
@@ -97,11 +103,11 @@ class Assembler:
             if self._belongs(pending, rule, line, stream):
                 if rule.quotes and line.count('"') % 2:
                     pending.open_quote = not pending.open_quote
-                pending.add(line, event.received_ns)
+                pending.add(line, event)
                 stream.detector.counted(True)
                 return None
-        elif rule.continues is not None and rule.continues(line):
-            pending.add(line, event.received_ns)
+        elif rule.continues is not None and rule.continues(line, 0, rule.cap) and not self._crash(pending, rule, line):
+            pending.add(line, event)
             stream.detector.counted(True)
             return None
         return self._begin(stream, event, line, sequence, outer, done)
@@ -109,12 +115,13 @@ class Assembler:
     def _belongs(self, pending: Draft, rule: Rule, line: str, stream: Stream) -> bool:
         """For formats that own all lines up to their next beginning."""
         format_ = pending.format
-        assert format_ is not None
+        if format_ is None:  # the rest of a record that a flush cut
+            return stream.detector.recent(line) is None
         if rule.quotes:
             return pending.open_quote and format_.begin(line) is None
         if format_.begin(line) is not None:
             last = pending.rest[-1] if pending.rest else pending.first
-            return rule.not_after is not None and rule.not_after(last) is not None
+            return rule.not_after is not None and rule.not_after(last, 0, rule.cap) is not None
         return stream.detector.recent(line) is None
 
     def _begin(
@@ -124,43 +131,50 @@ class Assembler:
         stream.detector.counted(found is not None)
         pending = stream.pending
         if found is None:
-            continues = self._cut(stream, line) if pending is None else ""
+            continues, rule = self._cut(stream, line) if pending is None else (None, self._default)
             self._close(stream, done)
-            stream.pending = draft = Draft(event, sequence, None, None, line, stream, outer, last_ns=event.received_ns)
-            draft.continues, draft.size = continues, len(line)
+            stream.pending = draft = Draft(event, sequence, None, None, line, stream, outer, rule)
+            draft.continues, draft.size, draft.last_ns = continues, len(line), event.received_ns
             return None
         format_, token = found
         if format_.envelope:
             return format_
-        rule = format_.rule
-        if rule is None:
+        own = format_.rule
+        if own is None:
             if pending is not None:
                 self._close(stream, done)
-            done.append(Draft(event, sequence, format_, token, line, stream, outer))
+            done.append(Draft(event, sequence, format_, token, line, stream, outer, None))
             return None
-        if rule.attach and pending is not None and pending.format is format_:
-            label = self._attached(rule, format_, token, pending)
+        if own.attach and pending is not None and pending.format is format_:
+            label = self._attached(own, format_, token, pending)
             if label is not None:
                 pending.sections.append((label, []))
-                pending.add(format_.group(token, "message") or "", event.received_ns)
+                pending.add(format_.group(token, "message") or "", event)
                 return None
-        continues = ""
+        continues = None
         if pending is not None:
             self._close(stream, done)
-        elif stream.last is not None and rule.attach and stream.last[1] is format_:
-            if any((value := format_.group(token, group)) and test(value) for group, test in rule.attach):
-                continues = _root(stream.last[0])
+        elif stream.last is not None and own.attach and stream.last[1] is format_:
+            if any((value := format_.group(token, group)) and test(value, 0, own.cap) for group, test in own.attach):
+                continues = stream.last[0]
             stream.last = None
-        stream.pending = draft = Draft(event, sequence, format_, token, line, stream, outer, last_ns=event.received_ns)
-        draft.size, draft.continues = len(line), continues
-        if rule.quotes:
+        stream.pending = draft = Draft(event, sequence, format_, token, line, stream, outer, own)
+        draft.size, draft.continues, draft.last_ns = len(line), continues, event.received_ns
+        if own.quotes:
             draft.open_quote = line.count('"') % 2 == 1
         return None
 
+    def _crash(self, pending: Draft, rule: Rule, line: str) -> bool:
+        """A traceback after a line that reports no trouble: the process died of it, and no line introduces it."""
+        if rule.traceback_levels is None or not line.startswith("Traceback (most recent call last)"):
+            return False
+        level = pending.format.group(pending.token, "level") if pending.format is not None else None
+        return level is not None and rule.traceback_levels(level) is None
+
     def _attached(self, rule: Rule, format_: Format, token: Any, pending: Draft) -> str | None:
-        for group, test in rule.attach:
+        for group, test in (*rule.attach, *rule.attach_more) if pending.sections else rule.attach:
             value = format_.group(token, group)
-            if value is None or test(value) is None:
+            if value is None or test(value, 0, rule.cap) is None:
                 continue
             for name in rule.key:
                 if format_.group(token, name) != format_.group(pending.token, name):
@@ -168,15 +182,14 @@ class Assembler:
             return value if group != "message" else ""
         return None
 
-    def _cut(self, stream: Stream, line: str) -> str:
-        """The id of the flushed record that ``line`` would have continued, or ""."""
-        if stream.last is None:
-            return ""
-        record, format_ = stream.last
-        rule = format_.rule if format_ is not None and format_.rule is not None else self._default
-        if rule.unmatched or (rule.continues is not None and rule.continues(line)):
-            return _root(record)
-        return ""
+    def _cut(self, stream: Stream, line: str) -> tuple[LogRecord | None, Rule]:
+        """The flushed record that ``line`` would have continued, and by which rule."""
+        if stream.last is not None:
+            record, format_ = stream.last
+            rule = format_.rule if format_ is not None and format_.rule is not None else self._default
+            if rule.unmatched or rule.quotes or (rule.continues is not None and rule.continues(line, 0, rule.cap)):
+                return record, rule
+        return None, self._default
 
     def _close(self, stream: Stream, done: list[Draft]) -> None:
         if stream.pending is not None:
@@ -192,8 +205,3 @@ class Assembler:
         if pending is not None and (waited_since_ns is None or pending.last_ns <= waited_since_ns):
             done.append(pending)
             stream.pending = None
-
-
-def _root(record: LogRecord) -> str:
-    """The first record of a chain of cut ones."""
-    return record.fields.get("logsense.continues") or record.id

@@ -20,19 +20,19 @@ def _unescape(text: str) -> str:
     return _ESCAPE.sub(lambda match: _ESCAPES.get(match[1], match[0]), text) if "\\" in text else text
 
 
-def read_pairs(text: str) -> Iterator[tuple[str, str]]:
-    """All pairs in order. Single quotes hold further pairs (auditd's ``msg='op=… res=…'``)."""
+def read_pairs(text: str) -> Iterator[tuple[str, str, bool]]:
+    """All pairs in order: key, value, quoted. Single quotes hold further pairs (auditd's ``msg='op=… res=…'``)."""
     for match in _PAIR.finditer(text):
         key, double, single, bare = match.groups()
         if double is not None:
-            yield key, _unescape(double)
+            yield key, _unescape(double), True
         elif single is not None:
             if "=" in single:
                 yield from read_pairs(single)
             else:
-                yield key, single
+                yield key, single, True
         elif bare:
-            yield key, bare.rstrip(",;") if bare[-1] in ",;" else bare
+            yield key, bare.rstrip(",;") if bare[-1] in ",;" else bare, False
 
 
 def memo(decode: Callable[[str], dict[str, Any] | None]) -> Callable[[str], dict[str, Any] | None]:
@@ -71,7 +71,10 @@ def _flatten(data: dict[str, Any], prefix: str, flat: dict[str, Any], depth: int
     for key, value in data.items():
         if len(flat) >= _MAX_KEYS:
             return
-        if isinstance(value, dict) and value:
+        kind = value.__class__
+        if kind is str or kind is int:  # nearly all values
+            flat[prefix + key if prefix else key] = value
+        elif isinstance(value, dict) and value:
             if depth < _MAX_DEPTH:
                 _flatten(value, f"{prefix}{key}.", flat, depth + 1)
             else:

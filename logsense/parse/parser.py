@@ -1,5 +1,12 @@
 """The parse stage: accepted lines → records with ECS fields.
 
+The message is the text that is mined, embedded and searched, so it is chosen for that:
+- without the header (time, level, host, program), which are fields;
+- access logs: ``GET /path 502 Bad Gateway`` (see ``derive.http``): the status as number and in words, no query;
+- with the cause where an exception or error field states one: ``order failed: KeyError: 'id'`` (``derive.name_cause``);
+- slow queries: ``slow query: select …``; a traceback that no line introduces: its last line.
+``original`` is the received text wherever the message differs from it.
+
 What a shipper stated wins over what the text says; what nobody states is derived (level, outcome) or left empty.
 No content makes it raise, and no line is lost: what no format understands is kept raw with outcome ``unparsed``.
 """
@@ -10,7 +17,7 @@ import hashlib
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
@@ -45,9 +52,10 @@ class Parser:
 
     name = "parse"
 
-    def __init__(self, options: ParseOptions | None = None) -> None:
+    def __init__(self, options: ParseOptions | None = None, formats: Formats | None = None) -> None:
+        """``formats``: compiled with the same options, to share them between parsers of one thread."""
         self._options = options or ParseOptions()
-        self._formats = Formats(self._options)
+        self._formats = formats or Formats(self._options)
         self._assembler = Assembler(self._options)
         self._streams: OrderedDict[str, Stream] = OrderedDict()
         self._counters: dict[str, Counters] = {}
@@ -81,6 +89,9 @@ class Parser:
         done: list[Draft] = []
         limit = None if now is None else now - int(self._options.join_wait_s * SECOND)
         for stream in self._streams.values():
+            for inner in stream.inner.values():
+                if inner.partial and (limit is None or inner.partial[-1].received_ns <= limit):
+                    self._end_partial(inner, done)
             self._assembler.flush(stream, done, waited_since_ns=limit)
         done.sort(key=_sequence)
         records = []
@@ -136,6 +147,7 @@ class Parser:
         if above is not None:
             _inherit(outer, above)
         name = str(outer.fields.get("log.iostream", ""))
+        name = name if name in ("stdout", "stderr") else ""  # whatever a line says, the number of streams is bounded
         inner = stream.inner.get(name)
         if inner is None:
             inner = stream.inner[name] = Stream(self._formats, self._options, stream.counters)
@@ -143,12 +155,24 @@ class Parser:
         cut = outer.fields.pop("log.partial", "") == "P" or (
             envelope.spec.kind == "json" and len(text) >= _PARTIAL_CHARS and '\\n"' not in line
         )
-        if cut and len(inner.partial) < self._options.max_joined_bytes:
-            inner.partial += text
-            return
-        if inner.partial:
-            text, inner.partial = inner.partial + text, ""
-        self._feed(inner, event, text, outer, done)
+        if cut and len(inner.partial_text) < self._options.max_joined_bytes:
+            inner.partial.append(event)
+            inner.partial_text += text
+            inner.partial_outer = outer
+        elif inner.partial:
+            inner.partial.append(event)
+            inner.partial_text += text
+            inner.partial_outer = outer
+            self._end_partial(inner, done)
+        else:
+            self._feed(inner, event, text, outer, done)
+
+    def _end_partial(self, inner: Stream, done: list[Draft]) -> None:
+        """The pieces of a cut line are one line, which came with the first of them."""
+        parts, text = inner.partial, inner.partial_text
+        inner.partial, inner.partial_text = [], ""
+        event = replace(parts[0], message="\n".join(part.message for part in parts))
+        self._feed(inner, event, text, inner.partial_outer, done)
 
     def _build_all(self, done: list[Draft]) -> list[LogRecord]:
         done.sort(key=_sequence)  # nearly sorted, which costs one pass
@@ -170,8 +194,9 @@ class Parser:
                 record.service = format_.service
             if not record.timestamp_ns and format_.inherit_time:
                 record.timestamp_ns = stream.last_ts
-        if draft.continues:
-            record.fields["logsense.continues"] = draft.continues
+        if draft.continues is not None:
+            before = draft.continues
+            record.fields["logsense.continues"] = before.fields.get("logsense.continues") or before.id
         if draft.outer is not None:
             _inherit(record, draft.outer)
         if event.fields:
@@ -183,9 +208,8 @@ class Parser:
         record.fields.clear()
         record.message = f"{draft.first}\n{rest}" if rest else draft.first
         record.timestamp_ns, record.level = 0, ""
-        last = draft.stream.last
-        if draft.continues and last is not None:
-            before = last[0]
+        before = draft.continues
+        if before is not None:
             record.timestamp_ns, record.host, record.service = before.timestamp_ns, before.host, before.service
             return
         record.outcome = "unparsed"
@@ -239,9 +263,12 @@ class Parser:
 
     def _complete(self, record: LogRecord, draft: Draft) -> None:
         stream, counters, options = draft.stream, draft.stream.counters, self._options
+        message = record.message
+        if message[:1].isspace() or message[-1:].isspace():
+            record.message = message.strip() or message
         if len(record.message) > options.max_message_chars:
             record.message = record.message[: options.max_message_chars]
-        received = draft.original(draft.event.message if draft.outer is None else draft.first)
+        received = draft.original()
         if received != record.message:
             record.original = received
         if not record.level:

@@ -23,9 +23,7 @@ from logsense.record import LogRecord
 BUILT_IN = Path(__file__).parent / "redact.toml"
 # Enough digits for a card number; begins with a character class, which the engine skips to quickly.
 _DIGITS = re.compile(r"[2-6]\d\d\d[ -]?\d\d\d\d")
-_SECRET_NAME = re.compile(
-    r"(?:^|[._-])(?:password|passwd|secret|api_?key|access_?token|auth_?token|pwd)$", re.IGNORECASE
-)
+_SECRET_NAME = re.compile(r"(?:^|[._-]|access|auth)(?:password|passwd|secret|api_?key|token|pwd)$", re.IGNORECASE)
 _KEYS = {"name", "hints", "anchored", "pattern", "samples", "check", "digits", "off"}
 
 

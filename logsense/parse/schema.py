@@ -17,6 +17,7 @@ from logsense.errors import BadFormat
 from logsense.parse.convert import CONVERTERS
 from logsense.parse.derive import DERIVATIONS
 from logsense.parse.safety import nested_repeat
+from logsense.record import LEVELS
 
 KINDS = ("lines", "json", "logfmt", "csv")
 
@@ -38,26 +39,45 @@ class PatternSpec:
     set: Mapping[str, Any] = field(default_factory=dict)
     #: The level that a match states where the line has none.
     level: str = ""
+    #: The level that a match has at least, whatever the line states: for programs that report trouble as information.
+    at_least: str = ""
     #: What the message becomes, with ``{group}`` for parts of the line.
     message: str = ""
+
+
+# What an exception's last or first line begins with: "ValueError: …", "java.net.ConnectException", "pkg.mod.Odd: …".
+EXCEPTION = (
+    r"(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Throwable|Warning|Exit|Interrupt|Group)(?::|$)"
+    r"|(?:[A-Za-z_]\w*\.)+[A-Z]\w*(?::|$)"
+)
+CONTINUES = (
+    r"\s|$|Caused by: |Suppressed: |\.\.\. \d+ |\}$|Traceback \(most recent call last|During handling of the above"
+    rf"|The above exception was|{EXCEPTION}"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class MultilineSpec:
     """``[multiline]``: which lines belong to the record before."""
 
-    #: A line that no format matches and that begins like this continues the record.
-    continues: str = r"\s|Caused by: |\}$"
+    #: A line that begins like this continues the record (indentation, blank lines, stack traces).
+    continues: str = CONTINUES
+    #: A Python traceback continues only records of such a level; after others it is an event of its own (a crash).
+    traceback_levels: str = ""
     #: True: every line that this format does not match continues the record.
     unmatched: bool = False
     #: Records begin with a line like this, and patterns are matched against the joined lines.
     start: str = ""
     #: A start right after a line like this is none (``# User@Host`` after ``# Time``).
     not_after: str = ""
+    #: What the program puts before each further line of a record; it is removed again.
+    indent: str = ""
     #: A record goes on while a double quote is open (CSV).
     quotes: bool = False
     #: Group → regex: a line that matches the format, with such a group, still belongs to the record before …
     attach: Mapping[str, str] = field(default_factory=dict)
+    #: Like ``attach``, but only to a record to which something was attached already.
+    attach_more: Mapping[str, str] = field(default_factory=dict)
     #: … if these groups are equal.
     key: tuple[str, ...] = ()
     #: Value of the attach group → field that gets the attached text.
@@ -98,6 +118,8 @@ class PairsSpec:
     group: str
     #: Where keys without a mapping go; "" drops them.
     prefix: str = ""
+    #: Keys whose values are hexadecimal bytes where they stand without quotes (auditd).
+    hex: tuple[str, ...] = ()
     #: A pattern that the message must match before pairs are looked for.
     when: str = ""
     #: Key → field or {field, type}.
@@ -106,7 +128,7 @@ class PairsSpec:
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """Where a group goes and what it becomes; see ``convert.CONVERTERS`` for types."""
+    """Where a group goes ("": nowhere) and what it becomes; see ``convert.CONVERTERS`` for types."""
 
     field: str
     type: str = ""
@@ -298,6 +320,9 @@ def read_spec(file: Path) -> FormatSpec:
         for number, item in enumerate(data.pop(table, []), 1):
             spec = reader.build(PatternSpec, {"name": str(number), **item}, table)
             reader.check_pattern(spec.pattern, spec.name, known)
+            for level in filter(None, (spec.level, spec.at_least)):
+                if level not in LEVELS:
+                    raise reader.bad(f"unknown level {level!r}", spec.name, fix=f"one of {', '.join(LEVELS)}")
             specs.append(spec)
         extra[table] = tuple(specs)
     extra["samples"] = tuple(reader.build(Sample, item, "samples") for item in data.pop("samples", []))
@@ -308,7 +333,8 @@ def read_spec(file: Path) -> FormatSpec:
         reader.field_specs(extra["pairs"].fields, "pairs.fields")
     multiline: MultilineSpec | None = extra.get("multiline")
     if multiline:
-        rules = [multiline.continues, multiline.start, multiline.not_after, *multiline.attach.values()]
+        rules = [multiline.continues, multiline.start, multiline.not_after, multiline.traceback_levels]
+        rules += [*multiline.attach.values(), *multiline.attach_more.values()]
         for rule in filter(None, rules):
             reader.check_pattern(rule, "multiline", known)
     spec = reader.build(FormatSpec, data, "the format", extra)

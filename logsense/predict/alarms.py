@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Container
 from dataclasses import dataclass
 
 from logsense.predict.options import ForecastOptions
@@ -69,6 +70,9 @@ class AlarmTracker:
         state = self.states.get(host)
         return state is not None and state.alarm is not None
 
+    def hosts_in_alarm(self) -> list[str]:
+        return [host for host, state in self.states.items() if state.alarm is not None]
+
     def interrupt(self, host: str, at_ns: int) -> Alarm | None:
         """End what is on without a verdict: the failure has begun, or the host went away."""
         state = self.states.get(host)
@@ -78,6 +82,10 @@ class AlarmTracker:
         if alarm is not None:
             alarm.end_ns = at_ns
         return alarm
+
+    def keep(self, hosts: Container[str]) -> None:
+        """Forget all other hosts."""
+        self.states = {host: state for host, state in self.states.items() if host in hosts}
 
     def save(self, db: sqlite3.Connection) -> None:
         """Write the alarms that are on and the hosts that are muted, so that a restart does not raise them again."""

@@ -1,9 +1,9 @@
 """The failure model: P(a failure begins within the horizon | features). The one module that imports scikit-learn.
 
 Few failures are ever labelled, so the default is a logistic regression with an L2 penalty and coefficients that
-are never negative: more of a bad sign never lowers the risk. Failures weigh the same however long they announced
-themselves, the classes weigh the same in the fit, and the odds are put back to the base rate afterwards (prior
-correction of King & Zeng, "Logistic Regression in Rare Events Data", 2001).
+are never negative: more of a bad sign never lowers the risk. The classes weigh the same in the fit, and the odds
+are put back to the base rate afterwards (prior correction of King & Zeng, "Logistic Regression in Rare Events
+Data", 2001).
 """
 
 from __future__ import annotations
@@ -171,6 +171,10 @@ class FailureModel:
         own: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in self.feature_options.items()}
         return replace(user, **own)
 
+    def fits(self, options: ForecastOptions, names: Sequence[str]) -> bool:
+        """Were features of these options and names made the way the model's were?"""
+        return tuple(names) == self.names and self.options(options) == options
+
     def probabilities(self, x: Array) -> Floats:
         """P(failure within the horizon), shape (n,), of features of shape (n, f)."""
         if not len(x):
@@ -207,11 +211,15 @@ def histogram(x: Array) -> Floats:
 
 
 def _weights(y: NDArray[np.int8], onset: NDArray[np.int64]) -> Floats:
-    """Every failure weighs the same, and all failures together weigh as much as all quiet steps."""
+    """A failure announced over n steps weighs sqrt(n), and all failures together weigh as much as all quiet steps.
+
+    Equal weights would let one chance step before a sudden failure count like a whole leak; equal steps would let
+    the slowest leak drown the others, although its neighbouring steps are alike.
+    """
     weight = np.ones(len(y))
     positive = y == 1
-    failures, inverse, sizes = np.unique(onset[positive], return_inverse=True, return_counts=True)
-    weight[positive] = (y == 0).sum() / len(failures) / sizes[inverse]
+    _, inverse, sizes = np.unique(onset[positive], return_inverse=True, return_counts=True)
+    weight[positive] = (y == 0).sum() / np.sqrt(sizes).sum() / np.sqrt(sizes[inverse])
     return weight / weight.mean()
 
 

@@ -55,7 +55,7 @@ def bound_kind(name: str) -> str:
 def worse(name: str) -> int:
     """1 when more of the metric is worse, -1 when less is (free space, idle time, cache hits)."""
     present = frozenset(words(name))
-    good_share = present & _BOUNDS["good_share"] and present & (_BOUNDS["share"] | {"idle"})
+    good_share = present & _BOUNDS["good_share"] and (present & _BOUNDS["share"] or family(name) == "cpu")
     return -1 if good_share or bound_kind(name) == "remaining" else 1
 
 

@@ -136,6 +136,18 @@ class FeatureBuilder:
         self.hosts.move_to_end(host)
         return known
 
+    def present(self, step: int) -> list[str]:
+        """Hosts that were heard of within the longest look-back before ``step``; their histories reach to it now.
+
+        Hosts whose history is ahead of ``step`` (old windows arriving late) are not among them.
+        """
+        found = []
+        for host, history in self.hosts.items():
+            if history.seen >= 0 and step - history.seen <= self.options.ring_steps and history.last <= step + 1:
+                history.silent_until(step)
+                found.append(host)
+        return found
+
     def vector(self, host: str, at_ns: int) -> FeatureVector:
         """Features of what was known at ``at_ns``, the end of the last step learnt."""
         values = np.zeros(len(self.names), np.float32)
@@ -188,29 +200,38 @@ class FeatureBuilder:
         worse = np.array([families.worse(name) for name in names])
         np.maximum.at(out[0], fam, _squash(moves.z * worse))
         np.maximum.at(out[1], fam, _squash(-moves.z * worse))
-        bounded_fam = fam[columns]
         limit: Limit | None = None
         with np.errstate(all="ignore"):
             for i, span in enumerate(spans):
-                values = history.values(self.steps(span)).astype(np.float64)
-                shares = scale_to_share(values[:, columns])
-                line = trend.fit(np.concatenate([values, shares], axis=1), self.options.step_s)
-                m = len(names)
-                change = line.slope[:m] * span
+                line = trend.fit(history.values(self.steps(span)).astype(np.float64), self.options.step_s)
+                change = line.slope * span
                 moved = np.where(moves.scale > 0, change / moves.scale, np.sign(change) * _UNSEEN_MOVE)
-                moved *= line.r2[:m] * worse
+                moved *= line.r2 * worse
                 np.maximum.at(out[2 + 2 * i], fam, _squash(moved))
                 np.maximum.at(out[3 + 2 * i], fam, _squash(-moved))
-                if not len(columns):
-                    continue
-                reach = trend.reach(trend.part(line, m), self.options.horizon_s)
-                soon = self.options.horizon_s / (self.options.horizon_s + reach.seconds)
-                np.maximum.at(out[-2], bounded_fam, reach.probability.astype(np.float32))
-                np.maximum.at(out[-1], bounded_fam, soon.astype(np.float32))
-                if i == 0:
-                    np.maximum.at(out[-3], bounded_fam, np.nan_to_num(_last(shares)).clip(0, 1).astype(np.float32))
-                limit = _nearest(limit, [names[c] for c in columns], _last(shares), reach)
+            if len(columns):
+                limit = self._limits(history, columns, fam[columns], scale_to_share, out[-3:])
         return out[_metric_mask(spans)], limit
+
+    def _limits(
+        self, history: HostHistory, columns: np.ndarray, fam: np.ndarray, to_share: _ToShare, out: Array
+    ) -> Limit | None:
+        """Fill the rows level, projected and soon, and return what is likeliest to run out.
+
+        Besides the look-backs, the newest few steps alone are tried: what fills a disk has often only just begun.
+        """
+        shares = to_share(history.values(self.options.ring_steps)[:, columns].astype(np.float64))
+        latest = _last(shares[-self.steps(self.options.lookbacks_s[0]) :])
+        np.maximum.at(out[0], fam, np.nan_to_num(latest).clip(0, 1).astype(np.float32))
+        names = [history.names[c] for c in columns]
+        limit: Limit | None = None
+        for steps in (trend.MIN_POINTS, *(self.steps(span) for span in self.options.lookbacks_s)):
+            reach = trend.reach(trend.fit(shares[-steps:], self.options.step_s), self.options.horizon_s)
+            soon = self.options.horizon_s / (self.options.horizon_s + reach.seconds)
+            np.maximum.at(out[1], fam, reach.probability.astype(np.float32))
+            np.maximum.at(out[2], fam, soon.astype(np.float32))
+            limit = _nearest(limit, names, latest, reach)
+        return limit
 
     def moves(self, history: HostHistory) -> Moves:
         """How far each metric is from usual now (mean of the shortest look-back), in robust spreads."""

@@ -82,8 +82,8 @@ class Forecaster:
     def update(self, windows: Iterable[HostWindow], signals: Iterable[Signal], now_ns: int) -> list[Forecast]:
         """Take in the windows that closed at ``now_ns`` and the signals found since; return what is worth passing on.
 
-        ``signals`` are those not yet listed in a window. Hosts that were seen lately and have no window now get an
-        empty one: silence is a feature.
+        ``signals`` are those not yet listed in a window. Hosts that were heard of lately and have no window now are
+        forecast too: silence is a feature.
         """
         step_ns = self.builder.step_ns
         for window in windows:
@@ -97,17 +97,19 @@ class Forecaster:
                     signal.host, max(signal.start_ns, signal.end_ns - 1), signal.kind, signal.score
                 )
         step = (now_ns - 1) // step_ns
-        vectors = []
-        for host, history in list(self.builder.hosts.items()):
-            if step - history.last > self.options.ring_steps:
-                self.alarms.interrupt(host, now_ns)
-                continue  # gone
-            if history.last > step + 1:
-                continue  # old windows that arrive late: its history is ahead of them
-            if history.last < step:
-                self.builder.learn(HostWindow(host, step * step_ns, now_ns))
-            vectors.append(self.builder.vector(host, now_ns))
-        return self._forecasts(vectors, now_ns)
+        present = self.builder.present(step)
+        self._end_alarms_of_gone_hosts(step, now_ns)
+        if len(self._emitted) > 2 * self.options.max_hosts:
+            self._emitted = {host: self._emitted[host] for host in self.builder.hosts if host in self._emitted}
+            self.alarms.keep(self.builder.hosts)
+        return self._forecasts([self.builder.vector(host, now_ns) for host in present], now_ns)
+
+    def _end_alarms_of_gone_hosts(self, step: int, now_ns: int) -> None:
+        for host in self.alarms.hosts_in_alarm():
+            history = self.builder.hosts.get(host)
+            if history is None or step - history.seen > self.options.ring_steps:
+                ended = self.alarms.interrupt(host, now_ns)
+                self._changed += [ended] if ended else []
 
     def _forecasts(self, vectors: list[FeatureVector], now_ns: int) -> list[Forecast]:
         if not vectors:

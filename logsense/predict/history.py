@@ -62,6 +62,7 @@ class HostHistory:
         "names",
         "saved_blocks",
         "saved_columns",
+        "seen",
     )
 
     def __init__(self, steps: int, blocks: int, steps_per_block: int, max_metrics: int) -> None:
@@ -69,6 +70,7 @@ class HostHistory:
         self.names: list[str] = []
         self.columns: dict[str, int] = {}
         self.first = self.last = -1
+        self.seen = -1  # last step in which the host said anything
         self.base_blocks = 0  # blocks seen, never falls
         self.saved_blocks = self.saved_columns = 0  # what is on disk
         self.changed: set[int] = set()  # steps since the last save
@@ -96,7 +98,14 @@ class HostHistory:
             if column is not None and abs(value) < 1e30:  # NaN and infinities fail this too
                 self._values[row, column] = value
         self.changed.add(step)
+        self.seen = max(self.seen, step)
         return True
+
+    def silent_until(self, step: int) -> None:
+        """Steps up to ``step`` are over and nothing came: they count as empty ones."""
+        if self.last >= 0 and step > self.last:
+            self._advance(step)
+            self.changed.add(step)
 
     def _advance(self, step: int) -> int:
         if self.last >= 0 and step - self.last <= self._steps:
@@ -152,7 +161,7 @@ class HostHistory:
             for missed in range(self.last, step):
                 self._collect(missed)
                 self._push()
-        self.last = step
+        self.last = self.seen = step
         self._counts[self._end - 1, : len(counts)] = counts
         self._values[self._end - 1, : len(values)] = values[: len(self.names)]
 

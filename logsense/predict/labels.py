@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +41,7 @@ class Labels:
     """Per step, shape (n,): ``y`` is 1 before an onset, 0 when quiet, ``UNUSED`` during a failure.
 
     ``onset`` is the index into the failures of the onset that a positive step precedes, else -1.
-    ``knowable`` is False for positive steps before the failure's cause.
+    ``knowable`` is False for positive steps that the failure's cause cannot show in.
     """
 
     y: NDArray[np.int8]
@@ -56,8 +55,12 @@ def label_steps(
     failures: Sequence[Failure],
     horizon_s: int,
     options: LabelOptions | None = None,
+    step_s: int = 0,
 ) -> Labels:
-    """Label steps given by host and time, both of shape (n,). A step at t is positive when t < onset <= t + horizon."""
+    """Label steps given by host and time, both of shape (n,). A step at t is positive when t < onset <= t + horizon.
+
+    A step is knowable when the cause had been at work for all of it (``step_s`` seconds before t).
+    """
     options = options or LabelOptions()
     n = len(at_ns)
     y, onset = np.zeros(n, np.int8), np.full(n, -1, np.int64)
@@ -69,7 +72,7 @@ def label_steps(
         here = names == failure.host
         before = here & (at_ns < failure.onset_ns) & (at_ns >= failure.onset_ns - horizon_s * SECOND)
         y[before], onset[before] = 1, i
-        knowable[before] = failure.cause_ns is None or at_ns[before] > failure.cause_ns
+        knowable[before] = failure.cause_ns is None or at_ns[before] - step_s * SECOND >= failure.cause_ns
     for failure in failures:
         end = failure.end_ns + options.recovery_s * SECOND
         during = (names == failure.host) & (at_ns >= failure.onset_ns) & (at_ns < end)
@@ -113,22 +116,3 @@ def _failure_kind(window: HostWindow, lowest: int, signals: Sequence[str]) -> st
     levels += [template.level for template in window.templates.values() if template.lines > 0]
     worst = max(levels, key=lambda level: LEVEL_RANK.get(level, -1), default="")
     return worst if LEVEL_RANK.get(worst, -1) >= lowest else ""
-
-
-def failures_of_recording(labels: dict[str, Any], to_ns: Any) -> list[Failure]:
-    """The faults of a recording's ``labels.json``; ``to_ns`` turns its time texts into nanoseconds.
-
-    ``also`` lists hosts, or ``host/service``. Entries without host or times are left out.
-    """
-    hosts = set(labels.get("hosts", {}))
-    failures = []
-    for fault in labels.get("faults", []):
-        try:
-            start, effect, end = (to_ns(fault[key]) for key in ("start", "effect", "end"))
-            host, kind = str(fault["host"]), str(fault["kind"])
-        except (KeyError, TypeError, ValueError):
-            continue
-        touched = {str(entry).split("/")[0].split(":")[0] for entry in fault.get("also", [])}
-        also = tuple(sorted((touched & hosts) - {host} if hosts else touched - {host}))
-        failures.append(Failure(host, kind, effect, max(end, effect), start, str(fault.get("id", "")), also))
-    return failures

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 #: Fewer points than this make no trend.
-MIN_POINTS = 5
-#: A single step (a restart) fits a line with r2 up to 0.77; only clearer lines count as a trend.
+MIN_POINTS = 4
+#: A single step (a restart) fits a line with r2 up to 0.8; only clearer lines count as a trend.
 MIN_R2 = 0.85
 #: A curve that flattens (a cache warming up) has a late slope well below its overall slope.
 MIN_LATE_SHARE = 0.5
+#: Smaller probabilities are noise around a slope of nearly nothing, and count as none.
+MIN_CHANCE = 0.02
 #: Prediction errors below one percent of the limit are not believable.
 MIN_SD = 0.01
 
@@ -93,8 +95,9 @@ class Reach:
 def reach(trend: Trend, horizon_s: float) -> Reach:
     """Extrapolate shares of a limit (1.0 = full). Only clear, rising, not flattening lines are extrapolated.
 
-    The prediction variance is the textbook one of simple regression, s2 (1 + 1/n + (h - mean t)2 / sxx), with the
-    effective sample size in place of n, because neighbouring residuals of a real metric are alike.
+    The prediction error is the textbook one of simple regression, Student's t with variance
+    s2 (1 + 1/n + (h - mean t)2 / sxx), with the effective sample size in place of n, because neighbouring residuals
+    of a real metric are alike.
     """
     clear = (trend.r2 >= MIN_R2) & (trend.slope > 0) & (trend.late_slope >= MIN_LATE_SHARE * trend.slope)
     slope = np.where(clear, trend.slope, np.inf)
@@ -110,11 +113,13 @@ def reach(trend: Trend, horizon_s: float) -> Reach:
     spread = 1.0 / trend.effective + inflate * (horizon_s - trend.mean_t) ** 2 / trend.sxx
     sd = np.maximum(trend.residual_sd * np.sqrt(1.0 + spread), MIN_SD)
     expected = trend.level + np.where(clear, trend.slope, 0.0) * horizon_s
-    z = (expected - 1.0) / sd
-    chance = np.array([0.5 * (1.0 + erf(float(v) / sqrt(2.0))) for v in z], dtype=np.float64)
-    return Reach(seconds, earliest, latest, np.where(clear, chance, 0.0))
+    chance = np.array([_student(t, n - 2) for t, n in zip((expected - 1.0) / sd, trend.points, strict=True)])
+    return Reach(seconds, earliest, latest, np.where(clear & (chance >= MIN_CHANCE), chance, 0.0))
 
 
-def part(trend: Trend, start: int) -> Trend:
-    """The series from column ``start`` on."""
-    return Trend(*(getattr(trend, name)[start:] for name in Trend.__dataclass_fields__))
+def _student(t: float, freedom: int) -> float:
+    """P(T <= t) of Student's t, by Wallace's approximation (1959) through the normal: within 0.01 from 2 degrees on."""
+    n = max(freedom, 1)
+    z = (8 * n + 1) / (8 * n + 3) * sqrt(n * np.log1p(t * t / n))
+    half = 0.5 * erf(z / sqrt(2.0))
+    return 0.5 + half if t > 0 else 0.5 - half

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import zlib
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from logsense import errors
 from logsense.receivers import _snappy
@@ -53,14 +55,17 @@ async def read_body(request: Request, limits: BodyLimits, *, raw: bool = False) 
     unpacker = _unpacker(encodings[0]) if encodings else None
     parts: list[bytes] = []
     received = unpacked = 0
-    async for chunk in request.stream():
-        received += len(chunk)
-        if received > limits.max_body_bytes:
-            raise _too_large("the body", limits.max_body_bytes)
-        if unpacker is not None and chunk:
-            chunk = unpacker.feed(chunk, limits.max_unpacked_bytes - unpacked)
-        unpacked += len(chunk)
-        parts.append(chunk)
+    try:
+        async for chunk in request.stream():
+            received += len(chunk)
+            if received > limits.max_body_bytes:
+                raise _too_large("the body", limits.max_body_bytes)
+            if unpacker is not None and chunk:
+                chunk = unpacker.feed(chunk, limits.max_unpacked_bytes - unpacked)
+            unpacked += len(chunk)
+            parts.append(chunk)
+    except ClientDisconnect as error:
+        raise errors.BadInput("The client hung up before the end of its request") from error
     if unpacker is not None and received:
         unpacker.finish()
     return b"".join(parts)
@@ -168,13 +173,13 @@ class _Zstd:
 
 
 def _zstd() -> _Unpacker:
-    """In the standard library from Python 3.14 on."""
-    try:
-        module = importlib.import_module("compression.zstd")
-    except ImportError as error:
-        raise errors.BadInput(
-            "Content-Encoding zstd is not supported by this Python",
-            why="zstd is part of Python from 3.14 on",
-            fix="send gzip, or run logsense with Python 3.14",
-        ) from error
-    return _Zstd(module.ZstdDecompressor, module.ZstdError)
+    """In the standard library from Python 3.14 on, in ``backports.zstd`` for older ones."""
+    for name in ("compression.zstd", "backports.zstd"):
+        with contextlib.suppress(ImportError):
+            module = importlib.import_module(name)
+            return _Zstd(module.ZstdDecompressor, module.ZstdError)
+    raise errors.BadInput(
+        "Content-Encoding zstd is not supported by this Python",
+        why="zstd is part of Python from 3.14 on",
+        fix="send gzip, install backports.zstd, or run logsense with Python 3.14",
+    )

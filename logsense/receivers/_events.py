@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from logsense.receivers._times import epoch_to_ns, ns_to_text
-from logsense.record import RawEvent
+from logsense.record import LEVELS, RawEvent
 
 #: Names that loggers and shippers use, after flattening and lower-casing → the ECS name. The first that is
 #: present wins; the others stay what they are.
@@ -42,6 +42,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "trace.id": ("trace_id", "traceid"),
     "span.id": ("span_id", "spanid"),
 }
+#: Fields that are text for everyone behind us, whatever a client sends.
+_TEXT_FIELDS = ("host.name", "service.name", "log.level")
 _MAX_DEPTH = 16
 
 
@@ -58,13 +60,25 @@ def event_from_object(document: dict[str, Any], raw: bytes | None, source: str, 
     if stamp is not None and not (isinstance(stamp, str) and "-" in stamp):
         ns = epoch_to_ns(stamp)
         fields["@timestamp"] = str(stamp) if ns is None else ns_to_text(ns)
+    for name in _TEXT_FIELDS:
+        value = fields.get(name)
+        if value is not None and not isinstance(value, str):
+            fields[name] = (_level(value) if name == "log.level" else "") or json_text(value)
     message = fields.pop("message", None)
-    if not isinstance(message, str):
-        if message is None or message == "":
-            message = json_text(document) if raw is None else decode_text(raw)
-        else:
-            message = json_text(message)
+    if message is None or message == "":
+        message = json_text(document) if raw is None else decode_text(raw)
+    elif not isinstance(message, str):
+        message = json_text(message)
     return RawEvent(message, source, received_ns, fields)
+
+
+def _level(number: Any) -> str:
+    """A numeric level: of syslog (0 to 7, also GELF's), or of pino and bunyan (10 to 60). Empty for others."""
+    if isinstance(number, bool) or not isinstance(number, int):
+        return ""
+    if 0 <= number <= 7:
+        return LEVELS[len(LEVELS) - 1 - number]
+    return {10: "trace", 20: "debug", 30: "info", 40: "warning", 50: "error", 60: "critical"}.get(number, "")
 
 
 def decode_text(raw: bytes) -> str:
@@ -99,7 +113,10 @@ def json_text(value: Any) -> str:
     try:
         return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     except (TypeError, RecursionError):  # lone surrogates, huge integers, deep nesting
-        return json.dumps(value, default=str)
+        try:
+            return json.dumps(value, default=str)
+        except RecursionError:
+            return f"<{type(value).__name__} nested too deeply>"
 
 
 def now_ns() -> int:

@@ -72,11 +72,11 @@ def _convert(kind: str | Callable[[], Table], value: int | bytes, depth: int) ->
         case "hex":
             return _bytes(value).hex()
         case "double":
-            return _DOUBLE.unpack(_bytes(value))[0]
+            return _unpack(_DOUBLE, value)
         case "fixed64":
-            return _FIXED64.unpack(_bytes(value))[0]
+            return _unpack(_FIXED64, value)
         case "sfixed64":
-            return _SIGNED64.unpack(_bytes(value))[0]
+            return _unpack(_SIGNED64, value)
         case "uints":
             return list(_varints(value)) if isinstance(value, bytes) else [value]
     if not isinstance(value, int):
@@ -84,6 +84,13 @@ def _convert(kind: str | Callable[[], Table], value: int | bytes, depth: int) ->
     if kind == "bool":
         return bool(value)
     return value - (1 << 64) if value >= 1 << 63 else value  # int64 in two's complement
+
+
+def _unpack(fixed: struct.Struct, value: int | bytes) -> Any:
+    data = _bytes(value)
+    if len(data) != fixed.size:
+        raise ValueError(f"{fixed.size} bytes were expected")
+    return fixed.unpack(data)[0]
 
 
 def _bytes(value: int | bytes) -> bytes:

@@ -23,7 +23,7 @@ def decompress(data: bytes, limit: int) -> bytes:
                 length = (tag >> 2) + 1
                 if length > 60:  # the length is in the next 1 to 4 bytes
                     width = length - 60
-                    length = int.from_bytes(data[at : at + width], "little") + 1
+                    length = _little(data, at, width) + 1
                     at += width
                 if at + length > end:
                     raise ValueError("a literal reaches beyond the end")
@@ -37,7 +37,7 @@ def decompress(data: bytes, limit: int) -> bytes:
                 else:
                     width = 2 if kind == 2 else 4
                     length = (tag >> 2) + 1
-                    offset = int.from_bytes(data[at : at + width], "little")
+                    offset = _little(data, at, width)
                     at += width
                 _copy(out, offset, length)
             if len(out) > expected:
@@ -58,6 +58,12 @@ def _copy(out: bytearray, offset: int, length: int) -> None:
     else:  # source and target overlap: the pattern repeats
         pattern = bytes(out[start:])
         out += (pattern * (length // offset + 1))[:length]
+
+
+def _little(data: bytes, at: int, width: int) -> int:
+    if at + width > len(data):
+        raise ValueError("the block ends too early")
+    return int.from_bytes(data[at : at + width], "little")
 
 
 def _varint(data: bytes) -> tuple[int, int]:

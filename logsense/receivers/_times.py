@@ -33,7 +33,7 @@ def epoch_to_ns(value: Any) -> int | None:
         return None
     for limit, factor in ((10**11, 10**9), (10**14, 10**6), (10**17, 10**3), (10**19, 1)):
         if exact < limit:
-            return int(exact * factor)
+            return _in_range(int(exact * factor))
     return None
 
 
@@ -51,7 +51,12 @@ def to_ns(value: Any) -> int | None:
         moment = moment.replace(tzinfo=UTC)
     delta = moment - _EPOCH
     rest = int(fraction[1][:9].ljust(9, "0")) if fraction else 0
-    return (delta.days * 86_400 + delta.seconds) * 10**9 + rest
+    return _in_range((delta.days * 86_400 + delta.seconds) * 10**9 + rest)
+
+
+def _in_range(ns: int) -> int | None:
+    """Nanoseconds are 64-bit integers everywhere behind us: the years 1677 to 2262."""
+    return ns if -(2**63) <= ns < 2**63 else None
 
 
 def ns_to_text(ns: int) -> str:

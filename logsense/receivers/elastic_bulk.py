@@ -45,7 +45,8 @@ class ElasticBulkReceiver:
 
     Documents become events; a client's ``_id`` becomes the event id (scoped by index), so a retry replaces. A
     document that is no JSON object is kept as text. ``update`` and ``delete`` are refused per item, as Elasticsearch
-    does for data streams. Its paths with a variable first part are generic: mount this router last.
+    does for data streams. Paths like ``/{index}/_bulk`` are generic: mount this router after all others, and first
+    under its prefix, then without it (or ``/elasticsearch/_bulk`` would mean an index of that name).
     """
 
     name = "elastic_bulk"
@@ -218,4 +219,4 @@ def scoped_id(index: str, given: str) -> str:
 @lru_cache(maxsize=4096)
 def _source(index: str) -> str:
     """``bulk:<index>`` without its date, so that counters do not start anew every day."""
-    return f"bulk:{_DATE_SUFFIX.sub('', index)}" if index else "bulk"
+    return f"bulk:{_DATE_SUFFIX.sub('', index)[:100]}" if index else "bulk"

@@ -132,6 +132,8 @@ def points_of(document: dict[str, Any]) -> tuple[list[MetricPoint], int]:
                         attributes = attributes_of(point.get("attributes"))
                         labels = shared | {key: _label(one) for key, one in attributes.items()}
                         stamp = int(point.get("timeUnixNano") or received)
+                        if stamp >= 2**63:
+                            raise ValueError("the time is beyond the year 2262")
                         points.append(MetricPoint(metric["name"] + suffix, host, stamp, float(value), labels))
                     except (ValueError, TypeError, AttributeError, KeyError):
                         rejected += 1

@@ -43,7 +43,8 @@ class RemoteWriteOptions:
 
 
 class RemoteWriteReceiver:
-    """Samples become metric points; stale markers (NaN) are left out, as are histograms in native form."""
+    """Samples become metric points; stale markers (NaN) and times outside 1677–2262 are left out, as
+    are histograms in native form."""
 
     name = "remote_write"
     prefix = "/prometheus"
@@ -85,9 +86,9 @@ def parse_write(body: bytes, host_label: str, second: bool) -> list[MetricPoint]
             if port.isdigit():
                 host = bare
             for sample in series.get("samples", []):
-                value = sample.get("value", 0.0)
-                if math.isfinite(value):
-                    points.append(MetricPoint(name, host, sample.get("timestamp", 0) * 1_000_000, value, labels))
+                value, ns = sample.get("value", 0.0), sample.get("timestamp", 0) * 1_000_000
+                if math.isfinite(value) and -(2**63) <= ns < 2**63:
+                    points.append(MetricPoint(name, host, ns, value, labels))
     except (ValueError, IndexError) as error:
         raise errors.BadInput("The body is no remote-write request", why=str(error)) from error
     return points

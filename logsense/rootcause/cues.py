@@ -10,12 +10,21 @@ from logsense.rootcause.evidence import Evidence, SeriesExcerpt, TemplateCount
 from logsense.rootcause.patterns import MetricCue, Pattern, TextCue
 
 _KERNEL_TIME = re.compile(r"^\[ *\d+\.\d+\] ")
+_UNREACHABLE = re.compile(
+    r"refused|timed? ?out|timeout|unreachable|no route|(could|can) ?not connect|failed to connect|is down|"
+    r"connect\S* failed|no server available",
+    re.IGNORECASE,
+)
+_PLACE = re.compile(r"(?:\d{1,3}\.){3}\d{1,3}|[A-Za-z0-9][A-Za-z0-9-]*")
 EXCESS = 3.0  # a message must be this many times more frequent than before to mean anything
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One cue that was found. ``strength`` 0…1; ``what`` is for people."""
+    """One cue that was found. ``strength`` 0…1; ``what`` is for people; ``cue`` is its number in the pattern.
+
+    ``target`` is another host that the words complain about ("server shop/app2 is down"), if they name one.
+    """
 
     host: str
     service: str
@@ -26,6 +35,8 @@ class Finding:
     evidence: tuple[str, ...]
     metric: bool
     owner: re.Pattern[str] | None = None
+    cue: int = 0
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +51,7 @@ class SeriesChange:
 
 def text_findings(pattern: Pattern, evidence: Evidence) -> Iterator[Finding]:
     """Templates that match a text cue and are much more frequent than before."""
-    for cue in pattern.texts:
+    for number, cue in enumerate(pattern.texts):
         per_place: dict[tuple[str, str], list[TemplateCount]] = {}
         for template in evidence.templates:
             if (
@@ -64,7 +75,8 @@ def text_findings(pattern: Pattern, evidence: Evidence) -> Iterator[Finding]:
             yield Finding(
                 host, service, cue.decisive, min(1.0, 0.7 + 0.1 * min(lines / cue.least, 3.0)), first.first_ns,
                 told + _mostly(found),
-                tuple(dict.fromkeys(cited)), metric=False, owner=cue.owner,
+                tuple(dict.fromkeys(cited)), metric=False, owner=cue.owner, cue=number,
+                target=_target(host, found, evidence),
             )  # fmt: skip
 
 
@@ -86,7 +98,7 @@ def _match(cue: TextCue, template: TemplateCount) -> str | None:
 
 def metric_findings(pattern: Pattern, evidence: Evidence) -> Iterator[Finding]:
     """Series that match a metric cue and moved in its direction far enough."""
-    for cue in pattern.metrics:
+    for number, cue in enumerate(pattern.metrics, len(pattern.texts)):
         for series in evidence.series:
             if not cue.name.search(series.name.partition("{")[0]):
                 continue
@@ -97,7 +109,7 @@ def metric_findings(pattern: Pattern, evidence: Evidence) -> Iterator[Finding]:
             yield Finding(
                 series.host, service_of_series(series.name), cue.decisive, min(1.0, 0.6 + abs(change.z) / 50),
                 change.onset_ns, f"{series.name} {word} from {_number(change.usual)} to {_number(change.extreme)}",
-                (f"metric:{series.host}/{series.name}@{change.onset_ns}",), metric=True,
+                (f"metric:{series.host}/{series.name}@{change.onset_ns}",), metric=True, cue=number,
             )  # fmt: skip
 
 
@@ -173,6 +185,19 @@ def _number(value: float) -> str:
     if size >= 1e6:
         return f"{value / 1e6:,.1f} M"
     return f"{value:,.0f}" if size >= 100 else f"{value:.3g}"
+
+
+def _target(host: str, templates: Sequence[TemplateCount], evidence: Evidence) -> str:
+    """The one other host that lines about an unreachable peer name, by name or address; empty if none or several."""
+    named: set[str] = set()
+    for template in templates:
+        for _, text in template.samples:
+            if _UNREACHABLE.search(text):
+                words = set(_PLACE.findall(text))
+                named |= {other for other in evidence.hosts if other in words}
+                named |= {other for address, other in evidence.addresses.items() if address in words}
+    named.discard(host)
+    return next(iter(named)) if len(named) == 1 else ""
 
 
 def _usual(count: int) -> str:

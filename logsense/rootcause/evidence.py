@@ -44,7 +44,8 @@ class Evidence:
     """Everything known about one stretch of time.
 
     ``before_ns`` … ``start_ns`` is the normal time it is compared with. ``calls`` are (caller host, called host).
-    ``services`` lists the services of each host. ``absent`` names what was not available ("metrics of db1").
+    ``services`` lists the services of each host; ``addresses`` maps addresses to hosts.
+    ``absent`` names what was not available ("metrics of db1").
     """
 
     start_ns: int
@@ -57,6 +58,7 @@ class Evidence:
     services: Mapping[str, Sequence[str]] = field(default_factory=dict)
     calls: Sequence[tuple[str, str]] = ()
     absent: Sequence[str] = ()
+    addresses: Mapping[str, str] = field(default_factory=dict)
 
     def during_s(self) -> float:
         return max((self.end_ns - self.start_ns) / SECOND, 1.0)

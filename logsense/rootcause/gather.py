@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from logsense.record import Incident, Query, Signal
 from logsense.rootcause.evidence import SECOND, Evidence, SeriesExcerpt, TemplateCount
@@ -18,7 +18,11 @@ _ADDRESS = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\.\d)")
 
 
 def gather_incident(
-    index: Index, incident: Incident, calls: Sequence[tuple[str, str]] = (), options: RootcauseOptions | None = None
+    index: Index,
+    incident: Incident,
+    calls: Sequence[tuple[str, str]] = (),
+    options: RootcauseOptions | None = None,
+    addresses: Mapping[str, str] | None = None,
 ) -> Evidence:
     """Evidence of one incident: its hosts, those they call, and the time before it."""
     options = options or RootcauseOptions()
@@ -27,7 +31,7 @@ def gather_incident(
     hosts |= {callee for caller, callee in calls if caller in hosts}
     hosts |= {caller for caller, callee in calls if callee in hosts}
     start_ns = incident.start_ns - options.lead_s * SECOND
-    return gather(index, start_ns, incident.last_ns, signals, sorted(hosts), calls, options)
+    return gather(index, start_ns, incident.last_ns, signals, sorted(hosts), calls, options, addresses)
 
 
 def gather(
@@ -38,6 +42,7 @@ def gather(
     hosts: Sequence[str] = (),
     calls: Sequence[tuple[str, str]] = (),
     options: RootcauseOptions | None = None,
+    addresses: Mapping[str, str] | None = None,
 ) -> Evidence:
     """Evidence of ``[start_ns, end_ns]`` on ``hosts`` (all known ones when empty)."""
     options = options or RootcauseOptions()
@@ -55,7 +60,10 @@ def gather(
     series = list(_series(index, names, before_ns, end_ns))
     absent = [f"metrics of {host}" for host in names if host and not any(s.host == host for s in series)]
     absent += [f"logs of {host}" for host in names if host and not any(t.host == host for t in templates)]
-    return Evidence(start_ns, end_ns, before_ns, list(signals), templates, series, names, services, list(calls), absent)
+    return Evidence(
+        start_ns, end_ns, before_ns, list(signals), templates, series, names, services, list(calls), absent,
+        dict(addresses or {}),
+    )  # fmt: skip
 
 
 def _templates(

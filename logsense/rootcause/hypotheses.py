@@ -77,6 +77,8 @@ def _candidates(pattern: Pattern, evidence: Evidence) -> list[Candidate]:
 
 def _owner_host(pattern: Pattern, finding: Finding, all_found: Sequence[Finding], evidence: Evidence) -> str:
     """Where the failure itself is: a client's words about a server are moved to the server if it is known."""
+    if pattern.peer == "called" and finding.target:
+        return finding.target
     owner = finding.owner or pattern.owner
     if owner is None or finding.metric or owner.search(finding.service):
         return finding.host
@@ -120,12 +122,12 @@ def _strength(pattern: Pattern, findings: Sequence[Finding]) -> float:
     """0…1: the gate, then a noisy-or over distinct cues, then the tier."""
     decisive_text = max((f.strength for f in findings if f.decisive and not f.metric), default=0.0)
     decisive_metric = max((f.strength for f in findings if f.decisive and f.metric), default=0.0)
-    support_text = any(not f.decisive and not f.metric for f in findings)
-    support_metric = any(not f.decisive and f.metric for f in findings)
-    if not decisive_text and not decisive_metric and not (support_text and support_metric):
+    support = {f.cue: f.metric for f in findings if not f.decisive}
+    if not decisive_text and not decisive_metric and len(support) < 2:
         return 0.0
     miss = (1 - 0.75 * decisive_text) * (1 - 0.55 * decisive_metric)
-    miss *= (1 - 0.25 * support_text) * (1 - 0.2 * support_metric)
+    for metric in support.values():
+        miss *= 0.8 if metric else 0.75
     return TIER[pattern.tier] * (1 - miss)
 
 
@@ -135,11 +137,12 @@ def _strength(pattern: Pattern, findings: Sequence[Finding]) -> float:
 def _explain(candidates: list[Candidate], evidence: Evidence) -> None:
     """Put behind the hypotheses that follow from a stronger one at the same place or at a host it depends on."""
     upstream = _reach(evidence)
+    hubs = _hubs(candidates, evidence)
     for effect in candidates:
         for cause in sorted(candidates, key=lambda c: (-c.score, c.pattern.kind, c.host)):
             if cause is effect or _chain(cause, effect):
                 continue
-            if not _follows(effect, cause, upstream):
+            if not _follows(effect, cause, upstream, hubs):
                 continue
             late = (cause.onset_ns - effect.onset_ns) / SECOND
             if cause.onset_ns and effect.onset_ns and late > SLACK_S:
@@ -155,10 +158,27 @@ def _explain(candidates: list[Candidate], evidence: Evidence) -> None:
             candidate.notes.append(f"explained by {_title(cause)}")
 
 
-def _follows(effect: Candidate, cause: Candidate, upstream: dict[str, set[str]]) -> bool:
+def _hubs(candidates: Sequence[Candidate], evidence: Evidence) -> dict[str, tuple[int, int]]:
+    """For each host: how many other troubled hosts it talks to, and its own signals. The higher, the more of a hub."""
+    troubled = {c.host for c in candidates} | {signal.host for signal in evidence.signals}
+    talks: dict[str, set[str]] = {}
+    for one, two in evidence.calls:
+        talks.setdefault(one, set()).add(two)
+        talks.setdefault(two, set()).add(one)
+    return {
+        host: (len(talks.get(host, set()) & troubled - {host}), sum(s.host == host for s in evidence.signals))
+        for host in troubled
+    }
+
+
+def _follows(
+    effect: Candidate, cause: Candidate, upstream: dict[str, set[str]], hubs: dict[str, tuple[int, int]]
+) -> bool:
     same_host = cause.host == effect.host
     reaches = cause.host in upstream.get(effect.host, set())
     if effect.pattern.kind == cause.pattern.kind:
+        if effect.pattern.peer == "hub":
+            return hubs[cause.host] > hubs[effect.host]
         return reaches and cause.score >= 0.8 * effect.score
     if effect.pattern.kind not in cause.pattern.explains:
         return False

@@ -12,8 +12,9 @@ from typing import Any
 from logsense.errors import BadConfig
 
 TIERS = ("cause", "mechanism", "symptom")
+PEERS = ("", "called", "hub")
 DIRECTIONS = ("high", "low")
-_PATTERN_KEYS = {"kind", "title", "title_zh", "tier", "owner", "explains", "why", "next", "text", "metric"}
+_PATTERN_KEYS = {"kind", "title", "title_zh", "tier", "owner", "explains", "why", "next", "text", "metric", "peer"}
 _TEXT_KEYS = {"match", "decisive", "least", "owner", "samples", "counter_samples"}
 _METRIC_KEYS = {"name", "direction", "level", "factor", "change", "decisive", "samples"}
 
@@ -52,7 +53,8 @@ class Pattern:
     """One kind of failure. ``tier`` tells how deep it lies; ``explains`` lists kinds that follow from it.
 
     ``owner`` matches the services that such a failure belongs to, so that a client's complaint is
-    attributed to the server.
+    attributed to the server. ``peer`` says where else it may lie than where it shows: ``called`` (the host that
+    the words complain about) or ``hub`` (the one that all affected hosts talk to).
     """
 
     kind: str
@@ -65,6 +67,7 @@ class Pattern:
     next: tuple[str, ...]
     texts: tuple[TextCue, ...]
     metrics: tuple[MetricCue, ...]
+    peer: str = ""
 
 
 def fill(text: str, host: str, service: str) -> str:
@@ -103,6 +106,8 @@ def _pattern(body: dict[str, Any], path: Path) -> Pattern:
     _keys(path, kind, body, _PATTERN_KEYS, needed={"kind", "title", "tier", "why", "next"})
     if body["tier"] not in TIERS:
         raise _bad(path, kind, f"has the tier {body['tier']!r}", f"use one of {', '.join(TIERS)}")
+    if body.get("peer", "") not in PEERS:
+        raise _bad(path, kind, f"has the peer {body['peer']!r}", "use called, hub, or leave it out")
     texts = tuple(_text(cue, kind, path) for cue in body.get("text", []))
     metrics = tuple(_metric(cue, kind, path) for cue in body.get("metric", []))
     if not texts and not metrics:
@@ -110,7 +115,7 @@ def _pattern(body: dict[str, Any], path: Path) -> Pattern:
     owner = _regex(path, kind, body["owner"]) if body.get("owner") else None
     return Pattern(
         kind, body["title"], body.get("title_zh", ""), body["tier"], owner, tuple(body.get("explains", ())),
-        body["why"], tuple(body["next"]), texts, metrics,
+        body["why"], tuple(body["next"]), texts, metrics, body.get("peer", ""),
     )  # fmt: skip
 
 

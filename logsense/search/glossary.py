@@ -13,7 +13,9 @@ _WORD = re.compile(r"[a-z0-9]+")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _ENDING = re.compile(r"(?:ations?|ures?|ings?|ions?|ally|ly|edly|ed|es|s|e)$")
 #: Function words that a phrase of the glossary need not share with a question.
-_LOOSE = frozenset("a an the of to in on at is are was were be by it its their his her them that this".split())
+_LOOSE = frozenset(
+    ("a", "an", "the", "of", "to", "in", "on", "at", "is", "are", "was", "were", "be", "by", "it", "its", "that")
+)
 
 
 def stem(word: str) -> str:
@@ -39,8 +41,8 @@ class Glossary:
 
     def __init__(self, concepts: Sequence[Concept]) -> None:
         self.concepts = tuple(concepts)
-        self._log = _table((concept.log for concept in concepts))
-        self._plain = _table((concept.plain for concept in concepts))
+        self._log = _table(concept.log for concept in concepts)
+        self._plain = _table(concept.plain for concept in concepts)
 
     def in_log(self, text: str) -> list[tuple[Concept, str]]:
         """Concepts whose log form stands in ``text``, each with the longest form that does."""
@@ -80,6 +82,4 @@ def _table(forms: Iterable[Sequence[str]]) -> dict[tuple[str, ...], list[tuple[i
 def glossary() -> Glossary:
     with (Path(__file__).parent / "glossary.toml").open("rb") as file:
         data = tomllib.load(file)
-    return Glossary(
-        [Concept(tuple(c["log"]), tuple(c["plain"]), tuple(c.get("zh", ()))) for c in data["concept"]]
-    )
+    return Glossary([Concept(tuple(c["log"]), tuple(c["plain"]), tuple(c.get("zh", ()))) for c in data["concept"]])

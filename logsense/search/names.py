@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from logsense.search.vocabulary import terms
 
+#: (text before, text after, the mention, the name) -> whether the mention means the name.
+Counts = Callable[[str, str, str, str], bool]
+
 _WORD = re.compile(r"[^\s,;()\[\]{}\"'?!<>]+")
-_BEFORE_HOST = re.compile(r"(?:\b(?:on|from|at|to|for|of|by|host|hosts|server|machine|node|box|or|and|not)|,)\s*$", re.I)
+_BEFORE_HOST = re.compile(
+    r"(?:\b(?:on|from|at|to|for|of|by|host|hosts|server|machine|node|box|or|and|not)|,)\s*$", re.I
+)
 _BEFORE_SERVICE = re.compile(r"(?:\b(?:in|from|of|by|for|on|service|services|unit|app|program|or|and)|,)\s*$", re.I)
-_AFTER_SERVICE = re.compile(r"^'?s?\s*(?:services?|logs?|lines?|messages?|unit|errors?|warnings?|daemon|process)\b", re.I)
+_AFTER_SERVICE = re.compile(
+    r"^'?s?\s*(?:services?|logs?|lines?|messages?|unit|errors?|warnings?|daemon|process)\b", re.I
+)
 
 
 def shorter(name: str) -> set[str]:
@@ -23,7 +30,9 @@ def shorter(name: str) -> set[str]:
             found.add(full.removesuffix(suffix))
     if "." in full and not re.fullmatch(r"[\d.:]+", full):
         parts = full.removesuffix(".exe").removesuffix(".service").split(".")
-        found.add(parts[0] if len(parts[0]) > 3 else full)  # db1.example.org; dfs.FSNamesystem by its last part
+        found.add(
+            parts[0] if len(parts[0]) > 3 or re.search(r"\d", parts[0]) else full
+        )  # db1.example.org; dfs.FSNamesystem by its last part
         found.add(parts[-1] if len(parts[-1]) > 5 else full)
     if re.search(r"[_$]", full):
         found.add(re.split(r"[_$]", full)[-1] if len(re.split(r"[_$]", full)[-1]) > 5 else full)
@@ -61,7 +70,7 @@ def find_services(text: str, services: Sequence[str]) -> list[tuple[int, int, st
     return _find(text, services, counts)
 
 
-def _find(text: str, names: Sequence[str], counts: object) -> list[tuple[int, int, str, list[str]]]:
+def _find(text: str, names: Sequence[str], counts: Counts) -> list[tuple[int, int, str, list[str]]]:
     by_word: dict[str, list[str]] = {}
     for name in names:
         for short in shorter(name):
@@ -79,12 +88,15 @@ def _find(text: str, names: Sequence[str], counts: object) -> list[tuple[int, in
         meant = exact or candidates
         end = match.start() + len(said)
         before, after = text[: match.start()], text[end:]
-        if any(counts(before, after, said, name) for name in meant):  # type: ignore[operator]
+        if any(counts(before, after, said, name) for name in meant):
             found.append((match.start(), end, said, meant))
     return found
 
 
-_LEAD = r"(?:(?:^|\b(?:show|list|find|any|all|the|only|get|many|and|or|are there|there|what|which|no|recent|latest|new)\b)(?:\s+(?:me|us|all|the|of))*\s*)"
+_LEAD = (
+    r"(?:(?:^|\b(?:show|list|find|any|all|the|only|get|many|and|or|there|what|which|no|recent|latest|new)\b)"
+    r"(?:\s+(?:me|us|all|the|of))*\s*)"
+)
 _NOUN = r"(?:\s+(?:lines?|logs?|messages?|events?|entries|records?|level|severity))"
 _TAIL = (
     r"(?=\s*(?:$|[,.?!;]|\b(?:on|in|from|since|during|at|between|yesterday|today|tonight|last|this|for|of|by|before|after|"
@@ -92,12 +104,11 @@ _TAIL = (
 )
 
 
-def find_levels(text: str, known: Iterable[str]) -> list[tuple[int, int, str, list[str]]]:
+def find_levels(text: str) -> list[tuple[int, int, str, list[str]]]:
     """(start, end, said, levels) where a severity is asked for rather than spoken about.
 
     "errors on db1", "warnings only", "show critical messages" are; "hit an error while reading" is not.
     """
-    del known
     words = "|".join(sorted(terms().levels, key=len, reverse=True))
     plural = "|".join(word for word in terms().levels if word.endswith("s"))
     patterns = (

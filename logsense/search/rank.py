@@ -1,0 +1,183 @@
+"""From an understood question to ranked lines: exact identifiers, keywords and meaning, decided per question.
+
+No fixed mix of keyword and semantic ranking is best for all questions: keywords win where the words of the
+question stand in the lines, and only hurt where they do not. So the index is asked first which words occur.
+
+- Identifiers (addresses, paths, quoted phrases) must occur; they never go through a model.
+- One or two words that lines hold are a keyword search.
+- Longer questions whose words all occur in some line take both ways: lines found by both rank first.
+- Where words are missing, meaning decides: the nearest templates above the background threshold
+  (``semantic.Background``), as an exact ``template_id`` filter within the other filters.
+- When neither has evidence, nothing is found, and the answer says so.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from logsense.record import Hit, Query, Template
+from logsense.search.lexicon import Lexicon
+from logsense.search.semantic import Background, background_texts, fuse, question_vector
+from logsense.search.understood import Understood
+from logsense.stages import Embedder, Index
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_HUMP = re.compile(r"(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_<*>]")
+
+#: Templates that one question may select: more is browsing, not an answer.
+MAX_TEMPLATES = 8
+#: A further template must score this share of the best one.
+NEAR_BEST = 0.85
+#: Of the nearest templates this many are looked at, so that filters by host or time leave enough.
+CANDIDATES = 400
+#: Up to this many words that all occur are a keyword search.
+KEYWORD_WORDS = 2
+#: Without meaning, this share of the words must occur for a keyword search to make sense.
+ENOUGH_WORDS = 0.6
+#: Words that are looked up; longer questions are about meaning anyway.
+MAX_WORDS = 12
+#: Seconds for which the templates' words are kept before they are read again.
+REFRESH_S = 5.0
+
+
+@dataclass(slots=True)
+class SearchAnswer:
+    """``query`` is what was finally asked; ``templates`` are (template, lines, score), best first."""
+
+    total: int
+    hits: list[Hit]
+    templates: list[tuple[Template, int, float]]
+    query: Query
+    semantic: bool
+    notes: list[str] = field(default_factory=list)
+
+
+class Searcher:
+    """Searches ``index``. ``embedder`` may be None or still loading: then by keyword only, with a note.
+
+    Safe from any thread.
+    """
+
+    def __init__(self, index: Index, embedder: Embedder | None) -> None:
+        self._index, self._embedder = index, embedder
+        self._lock = threading.Lock()
+        self._background: Background | None = None
+        self._lexicon: tuple[float, list[str], Lexicon] = (float("-inf"), [], Lexicon([]))
+
+    def search(self, understood: Understood, limit: int = 20, offset: int = 0, by_time: bool = False) -> SearchAnswer:
+        """Never raises on content. A question without a topic is its filters alone, newest first."""
+        query = replace(understood.query, phrases=list(understood.query.phrases))
+        notes: list[str] = []
+        self._check_identifiers(understood, query, notes)
+        scores: dict[str, float] = {}
+        if query.text or understood.topic:
+            scores = self._choose(understood.topic or query.text, query, notes)
+            if scores:
+                query.template_ids = list(scores)
+            elif not query.text and not query.phrases:
+                notes.append("nothing in the index is close to this question")
+                return SearchAnswer(0, [], [], query, False, notes)
+        total, hits = self._index.search(query, limit=limit, offset=offset, by_time=by_time)
+        if not total and not notes:
+            notes.append("no line matches")
+        return SearchAnswer(total, hits, self._templates(query, scores, total), query, bool(scores), notes)
+
+    # --- what to ask ----------------------------------------------------------------------------
+
+    def _check_identifiers(self, understood: Understood, query: Query, notes: list[str]) -> None:
+        """An identifier that no line holds stays required, so the answer is honest: nothing."""
+        for identifier in understood.identifiers:
+            if not self._count(Query(phrases=[identifier])):
+                notes.append(f"no line holds {identifier}")
+
+    def _choose(self, topic: str, query: Query, notes: list[str]) -> dict[str, float]:
+        """Set ``query.text`` to the keywords worth asking for; return the templates that meaning selects."""
+        words = query.text.split()[:MAX_WORDS]
+        present = [word for word in words if self._count(Query(text=word))]
+        absent = [word for word in words if word not in present]
+        together = bool(present) and not absent and bool(self._count(Query(text=" ".join(present))))
+        if together and len(words) <= KEYWORD_WORDS:
+            query.text = " ".join(words)
+            return {}
+        scores = self._nearest(topic, query, notes)
+        if together:
+            query.text = " ".join(words)
+        elif scores or len(present) < ENOUGH_WORDS * len(words):
+            query.text = ""
+        else:
+            query.text = " ".join(present)
+            if absent:
+                notes.append(f"no line holds {', '.join(absent)}; searched for the other words")
+        return scores
+
+    def _count(self, query: Query) -> int:
+        return self._index.search(query, limit=0)[0]
+
+    def _nearest(self, topic: str, query: Query, notes: list[str]) -> dict[str, float]:
+        """Templates that answer ``topic``, with their scores, best first; none when the evidence is too thin."""
+        embedder = self._embedder
+        if embedder is None or not getattr(embedder, "loaded", True):
+            notes.append("the language model is not loaded: searched by keyword only")
+            return {}
+        ids, lexicon = self._words()
+        vector = question_vector(topic, embedder.encode)
+        cosines = dict(self._index.nearest_templates(vector, CANDIDATES, embedder.name))
+        if not cosines:
+            notes.append("no template has a vector yet: searched by keyword only")
+            return {}
+        shares = dict(zip(ids, lexicon.share(topic), strict=True))
+        fused = fuse(list(cosines.values()), [shares.get(template_id, 0.0) for template_id in cosines])
+        scores = dict(zip(cosines, fused, strict=True))
+        bar = self._bar(embedder, vector, len(ids))
+        ranked = sorted((item for item in scores.items() if item[1] >= bar), key=lambda item: (-item[1], item[0]))
+        if not ranked:
+            return {}
+        filters = replace(query, text="", template_ids=[template_id for template_id, _ in ranked])
+        holding = {template_id for template_id, _ in self._index.terms(filters, "template_id", CANDIDATES)}
+        within = [item for item in ranked if item[0] in holding]
+        if not within:
+            notes.append("messages with this meaning exist, but none within the filters")
+            within = ranked[:1]
+        best = within[0][1]
+        return {name: score for name, score in within[:MAX_TEMPLATES] if score >= NEAR_BEST * best}
+
+    def _bar(self, embedder: Embedder, vector: np.ndarray, templates: int) -> float:
+        with self._lock:
+            if self._background is None:
+                self._background = Background(embedder.encode(background_texts()))
+        return self._background.threshold(vector, templates)
+
+    def _words(self) -> tuple[list[str], Lexicon]:
+        """The surviving templates' ids and words, at most ``REFRESH_S`` old."""
+        with self._lock:
+            read_at, ids, lexicon = self._lexicon
+            if time.monotonic() - read_at > REFRESH_S:
+                templates = [item for item in self._index.templates() if not item.alias_of]
+                ids = [item.id for item in templates]
+                lexicon = Lexicon([_spoken(item) for item in templates])
+                self._lexicon = (time.monotonic(), ids, lexicon)
+            return ids, lexicon
+
+    # --- what came out --------------------------------------------------------------------------
+
+    def _templates(self, query: Query, scores: dict[str, float], total: int) -> list[tuple[Template, int, float]]:
+        if not total:
+            return []
+        counts = dict(self._index.terms(query, "template_id", 50))
+        known = {item.id: item for item in self._index.templates(list(counts))}
+        share = {name: count / total for name, count in counts.items()}
+        ranked: Sequence[str] = sorted(known, key=lambda name: (-scores.get(name, 0.0), -counts[name], name))
+        return [(known[name], counts[name], scores.get(name, share[name] if not scores else 0.0)) for name in ranked]
+
+
+def _spoken(template: Template) -> str:
+    """A template's words with identifiers taken apart, and its keywords."""
+    apart = _HUMP.sub(" ", template.text)
+    return " ".join([apart, *map(str, template.keywords)])

@@ -23,8 +23,8 @@ _MONTH_NO["sept"] = 9
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _WEEKDAY_NO = {name: at for at, name in enumerate(_WEEKDAYS)} | {name[:3]: at for at, name in enumerate(_WEEKDAYS)}
 _WEEKDAY_NO |= {"tues": 1, "thur": 3, "thurs": 3}
-_NUMBERS = {word: at for at, word in enumerate(
-    "zero one two three four five six seven eight nine ten eleven twelve".split())}  # fmt: skip
+_NUMBERS = {"zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8}
+_NUMBERS |= {"nine": 9, "ten": 10, "eleven": 11, "twelve": 12}
 _NUMBERS |= {"a": 1, "an": 1, "couple": 2, "few": 3, "several": 3, "fifteen": 15, "twenty": 20, "thirty": 30}
 _NUMBERS |= {"forty": 40, "fifty": 50, "sixty": 60}
 _CHINESE_NUMBERS = {c: at for at, c in enumerate("零一二三四五六七八九十")} | {"两": 2, "半": 0.5}
@@ -40,14 +40,18 @@ _N = r"(?:\d{1,6}(?:\.\d+)?|" + "|".join(sorted(_NUMBERS, key=len, reverse=True)
 _UNIT = r"(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?|[smhdw])\b"
 _PART = r"(?:morning|afternoon|evening|night|noon)"
 _ISO = r"\d{4}-\d\d?-\d\d?(?:[t ]\d\d?:\d\d(?::\d\d(?:[.,]\d{1,9})?)?)?(?:\s?(?:z|[+-]\d\d:?\d\d)(?![\w.]))?"
-_CLOCK = r"(?:(?:[01]?\d|2[0-4]):[0-5]\d(?::[0-5]\d)?(?:\s?[ap]\.?m\b\.?)?|(?:1[0-2]|0?\d)\s?[ap]\.?m\b\.?|noon|midday|midnight)"
+_AM_PM = r"[ap]\.?m\b\.?"
+_CLOCK = rf"(?:(?:[01]?\d|2[0-4]):[0-5]\d(?::[0-5]\d)?(?:\s?{_AM_PM})?|(?:1[0-2]|0?\d)\s?{_AM_PM}|noon|midday|midnight)"
 _HOUR = rf"(?:{_CLOCK}|(?:[01]?\d|2[0-4])(?:\s?(?:o'?clock|h)\b)?)"
 _NTH = r"(?:the\s+)?\d{1,2}(?:st|nd|rd|th)?"
 _DATE = (
     rf"(?:{_NTH}\s+(?:of\s+)?{_M}(?:,?\s+\d{{4}})?|{_M}\s+(?:the\s+)?\d{{1,2}}(?:st|nd|rd|th)?\b(?!:)(?:,?\s+\d{{4}})?"
     r"|\d{1,2}[./]\d{1,2}[./]\d{4})"
 )
-_DAYWORD = rf"(?:the\s+day\s+before\s+yesterday|yesterday|today|tonight|last\s+night|overnight|(?:last|this|on)\s+{_W}|{_W}|weekend)"
+_DAYWORD = (
+    r"(?:the\s+day\s+before\s+yesterday|yesterday|today|tonight|last\s+night|overnight"
+    rf"|(?:last|this|on)\s+{_W}|{_W})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,9 @@ def to_ns(moment: datetime) -> int:
 def from_ns(ns: int, zone: tzinfo) -> datetime:
     """To the microsecond; times outside the calendar are moved to its ends."""
     seconds = min(max(ns // SECOND_NS, -62_000_000_000), 253_000_000_000)
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds, microseconds=ns % SECOND_NS // 1000)).astimezone(zone)
+    return (
+        datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds, microseconds=ns % SECOND_NS // 1000)
+    ).astimezone(zone)
 
 
 def find_time(text: str, now: datetime) -> Span | None:
@@ -274,8 +280,17 @@ def _span(match: re.Match[str], low: datetime | None, high: datetime | None) -> 
     return Span(low, high, "", match.start(), match.end())
 
 
-_POINT = rf"(?:{_ISO}|(?:at\s+)?{_CLOCK}(?:\s+(?:on\s+|in\s+the\s+)?(?:{_DATE}|{_DAYWORD}(?:\s+{_PART})?|this\s+{_PART}))?|(?:on\s+)?(?:{_DATE}|{_DAYWORD})(?:\s+(?:in\s+the\s+)?{_PART})?(?:\s+(?:at\s+)?{_HOUR}\b)?|this\s+{_PART})"
-_IN_DAY = rf"(?:\s*,?\s+(?:on\s+|in\s+the\s+|at\s+)?(?P<day>(?:the\s+)?(?:{_PART}\s+(?:of|on)\s+)?(?:{_DATE}|{_DAYWORD}|\d{{4}}-\d\d-\d\d)(?:\s+(?:in\s+the\s+)?{_PART})?|this\s+{_PART}))"
+_OF_DAY = rf"(?:(?:on\s+|in\s+the\s+)?(?:{_DATE}|{_DAYWORD}(?:\s+{_PART})?|this\s+{_PART}))"
+_POINT = (
+    rf"(?:{_ISO}|(?:at\s+)?{_CLOCK}(?:\s+{_OF_DAY})?"
+    rf"|(?:(?:in\s+|during\s+)?(?:the\s+)?{_PART}\s+(?:of|on)\s+(?:the\s+)?|on\s+)?(?:{_DATE}|{_DAYWORD})"
+    rf"(?:\s+(?:in\s+the\s+)?{_PART})?(?:\s+(?:at\s+)?{_HOUR}\b)?|this\s+{_PART})"
+)
+_SOME_DAY = rf"(?:{_DATE}|{_DAYWORD}|\d{{4}}-\d\d-\d\d)(?:\s+(?:in\s+the\s+)?{_PART})?"
+_IN_DAY = (
+    r"(?:\s*,?\s+(?:on\s+|in\s+the\s+|at\s+)?"
+    rf"(?P<day>(?:the\s+)?(?:{_PART}\s+(?:of|on)\s+)?{_SOME_DAY}|this\s+{_PART}))"
+)
 
 
 def _range(text: str, now: datetime) -> Span | None:
@@ -288,7 +303,9 @@ def _range(text: str, now: datetime) -> Span | None:
     low, high = _moment(match[1], now), _moment(match[2], now)
     if low is None or high is None:
         return None
-    if high[0] <= low[0] and (match[2].strip()[0].isdigit() and len(match[2].strip()) <= 8):  # from monday 22:00 to 6:00
+    if high[0] <= low[0] and (
+        match[2].strip()[0].isdigit() and len(match[2].strip()) <= 8
+    ):  # from monday 22:00 to 6:00
         same = _clock(match[2], low[0])[0]
         high = (same, same) if same > low[0] else (same + _DAY, same + _DAY)
     if high[0] <= low[0]:
@@ -300,7 +317,7 @@ def _range(text: str, now: datetime) -> Span | None:
 def _hours(text: str, now: datetime) -> Span | None:
     """between 2 and 3 (pm) (on Tuesday); (on Tuesday) from 22:15 to 22:30."""
     clocks = rf"(?:between|from)\s+(?P<a>{_HOUR})\s*(?:and|to|until|till|-|–)\s*(?P<b>{_HOUR})"
-    day_first = rf"(?:on\s+)?(?P<day>(?:{_DATE}|{_DAYWORD}|\d{{4}}-\d\d-\d\d)(?:\s+{_PART})?)\s*,?\s+{clocks}(?!\w)"
+    day_first = rf"(?:on\s+)?(?P<day>{_SOME_DAY})\s*,?\s+{clocks}(?!\w)"
     match = re.search(rf"\b{day_first}", text) or re.search(rf"\b{clocks}{_IN_DAY}(?!\w)", text)
     if match is None:
         # bare numbers are hours only when nothing countable follows
@@ -330,7 +347,8 @@ def _hours(text: str, now: datetime) -> Span | None:
 def _night(text: str, now: datetime) -> Span | None:
     """(in) the night from the 10th to the 11th of November."""
     match = re.search(
-        rf"\b(?:in\s+|during\s+)?the\s+night\s+(?:from|of)\s+(?P<a>{_NTH}(?:\s+(?:of\s+)?{_M})?|{_W})\s+(?:to|on)\s+(?P<b>{_DATE}|{_W})", text
+        rf"\b(?:in\s+|during\s+)?the\s+night\s+(?:from|of)\s+(?P<a>{_NTH}(?:\s+(?:of\s+)?{_M})?|{_W})\s+(?:to|on)\s+(?P<b>{_DATE}|{_W})",
+        text,
     )
     if match is None:
         return None
@@ -368,7 +386,9 @@ def _calendar(text: str, now: datetime) -> Span | None:
     today = _midnight(now)
     monday = today - now.weekday() * _DAY
     month = today.replace(day=1)
-    match = re.search(r"\b(?:in\s+|during\s+)?(?:the\s+)?(last|past|previous|this)\s+(week|weekend|month|year|hour)\b", text)
+    match = re.search(
+        r"\b(?:in\s+|during\s+)?(?:the\s+)?(last|past|previous|this)\s+(week|weekend|month|year|hour)\b", text
+    )
     if match:
         which, unit = match[1], match[2]
         if unit == "hour":
@@ -383,7 +403,7 @@ def _calendar(text: str, now: datetime) -> Span | None:
         if which == "this":
             return _span(match, start, now)
         return _span(match, _ago(start, 1, unit), start)
-    match = re.search(rf"\b(since|in|during|for|of|last|this)\s+({_M})(?:,?\s+(\d{{4}}))?(?!\s*\d)(?=\W|$)", text)
+    match = re.search(rf"\b(since|in|during|for|last|this)\s+({_M})(?:,?\s+(\d{{4}}))?(?!\s*\d)(?=\W|$)", text)
     if match:
         number = _MONTH_NO[match[2].rstrip(".")]
         year = int(match[3]) if match[3] else now.year - (number > now.month)
@@ -395,7 +415,10 @@ def _calendar(text: str, now: datetime) -> Span | None:
 
 def _bounded(text: str, now: datetime) -> Span | None:
     """since 14:00, after yesterday evening, before noon, until 2024-05-01, at 14:05, around 3am, on Monday."""
-    match = re.search(rf"\b(since|after|before|until|till|by|up\s+to|around|about|at|from|on|in|during|starting)?\s*(?<![\w.:/-])({_POINT})(?![\w:/-])(?!\.\d)", text)
+    match = re.search(
+        rf"\b(since|after|before|until|till|by|up\s+to|around|about|at|from|on|in|during|starting)?\s*(?<![\w.:/-])({_POINT})(?![\w:/-])(?!\.\d)",
+        text,
+    )
     if match is None:
         return None
     span = _moment(re.sub(r"^at\s+", "", match[2]), now)
@@ -404,8 +427,8 @@ def _bounded(text: str, now: datetime) -> Span | None:
     said = match[2].strip()
     if re.match(r"(?:may|mar|march)\b", said) and not match[1] and not re.search(r"\d{4}|\d(?:st|nd|rd|th)", said):
         return None  # "clients may 5 times": a verb
-    if re.fullmatch(r"(?:sat|sun|wed|mon|fri|tue|thu)", said) and not match[1]:
-        return None  # "sat", "sun", "wed" are words; with "on" before them they are days
+    if re.fullmatch(r"sat|sun|wed|mon|fri|tue|thu|[\d./]+", said) and not match[1]:
+        return None  # "sat" and "sun" are words, 1.12.2015 a version; with "on" before them they are days
     low, high = span
     word = (match[1] or "").split()[0] if match[1] else ""
     if word in ("since", "starting", "from"):
@@ -423,7 +446,10 @@ def _bounded(text: str, now: datetime) -> Span | None:
 
 def _chinese(text: str, now: datetime) -> Span | None:
     """最近15分钟, 过去一小时, 昨晚, 昨天下午, 今天, 前天."""
-    match = re.search(r"(?:最近|过去|近|前)的?\s*(\d{1,6}|[一二两三四五六七八九十半]{1,3})\s*个?(秒|分|小时|天|周)(?:钟)?(?:内|里|以来)?", text)
+    match = re.search(
+        r"(?:最近|过去|近|前)的?\s*(\d{1,6}|[一二两三四五六七八九十半]{1,3})\s*个?(秒|分|小时|天|周)(?:钟)?(?:内|里|以来)?",
+        text,
+    )
     if match:
         said = match[1]
         if said.isdigit():
@@ -451,8 +477,8 @@ def _chinese(text: str, now: datetime) -> Span | None:
 
 _RULES: tuple[Callable[[str, datetime], Span | None], ...] = (
     _night,
-    _range,
     _hours,
+    _range,
     _relative,
     _calendar,
     _bounded,

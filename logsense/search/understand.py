@@ -56,6 +56,7 @@ class _Reader:
         self.catalog = catalog
         self.query = Query()
         self.found = Understood(self.query, "")
+        self._service_words: list[str] = []
         if len(question) > MAX_QUESTION:
             self.found.notes.append(f"only the first {MAX_QUESTION} characters were read")
 
@@ -182,7 +183,7 @@ class _Reader:
         self._take(span.start, span.end)
 
     def _levels(self) -> None:
-        found = names.find_levels(self.text, self.catalog.levels)
+        found = names.find_levels(self.text)
         known = set(self.catalog.levels)
         for start, end, said, levels in reversed(found):
             if known and not known & set(levels):
@@ -196,14 +197,16 @@ class _Reader:
         for start, end, said, hosts in reversed(names.find_hosts(self.text, self.catalog.hosts)):
             self.query.hosts = list(dict.fromkeys([*hosts, *self.query.hosts]))
             self._chip("host", said, " or ".join(hosts))
-            self._take(_with_preposition(self.text, start, r"on|from|at|host|hosts|server|machine|node|of|by|in|for"), end)
+            self._take(
+                _with_preposition(self.text, start, r"on|from|at|host|hosts|server|machine|node|of|by|in|for"), end
+            )
 
     def _services(self) -> None:
-        for start, end, said, services in reversed(names.find_services(self.text, self.catalog.services)):
+        for _, _, said, services in reversed(names.find_services(self.text, self.catalog.services)):
             self.query.services = list(dict.fromkeys([*services, *self.query.services]))
             self._chip("service", said, " or ".join(services))
-            # the name stays in the topic: "why does sshd refuse" is about sshd
-            del start, end
+            # the name stays in the topic, "why does sshd refuse" is about sshd, but is no keyword: see _topic
+            self._service_words.append(said.lower())
 
     def _accounts(self) -> None:
         for match in reversed(list(_ACCOUNT.finditer(self.text))):
@@ -222,14 +225,17 @@ class _Reader:
             self.query.phrases.append(said)
             self.found.identifiers.append(said)
             self._chip("identifier", said, f"the line holds {said}")
-            self._take(_with_preposition(self.text, match.start(), "from|on|at|for|by|ip|address|to|of|in|did|does"), match.end())
+            self._take(
+                _with_preposition(self.text, match.start(), "from|on|at|for|by|ip|address|to|of|in|did|does"),
+                match.end(),
+            )
 
     def _topic(self) -> None:
         """What is left: the topic as it was put, and its content words as keywords."""
         left = re.sub(r"\b(?:AND|OR)\b", " ", self.text)
         left = re.sub(r"\s+([,.?!;])", r"\1", " ".join(left.split())).strip(" ,.;:!?")
         tokens = [token.strip(".,;:!?'*") for token in _TOKEN.findall(left)]
-        ignore = terms().stop | terms().filler
+        ignore = terms().stop | terms().filler | set(self._service_words)
         words = [token for token in tokens if token and token.lower().removesuffix("'s") not in ignore]
         self.query.text = " ".join(dict.fromkeys(words))
         start = 0

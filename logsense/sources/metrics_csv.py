@@ -134,13 +134,14 @@ def split_series(series: str) -> tuple[str, dict[str, str]]:
 
 
 def _time_ns(text: str) -> int | None:
+    """RFC 3339 (UTC when it names no zone) or epoch seconds; None for other text and for years beyond 1677–2262."""
     try:
         if text.replace(".", "", 1).isdigit():
-            return round(float(text) * 1000) * 1_000_000 if float(text) < 1e11 else int(float(text)) * 1_000_000
-        moment = datetime.fromisoformat(text)
+            ns = round(float(text) * 10**6) * 1000
+        else:
+            moment = datetime.fromisoformat(text)
+            delta = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
+            ns = (delta.days * 86_400 + delta.seconds) * 10**9 + delta.microseconds * 1000
     except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    delta = moment - _EPOCH
-    return (delta.days * 86_400 + delta.seconds) * 10**9 + delta.microseconds * 1000
+    return ns if -(2**63) <= ns < 2**63 else None

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 HEAD_BYTES = 1024
 #: The bytes before the position tell whether a file was truncated and written anew beyond the position.
 TAIL_BYTES = 64
+#: gzip's header (with its time stamp) and the first packed data; its trailer is checksum and length.
+PACKED_HEAD_BYTES, PACKED_TAIL_BYTES = 64, 8
 #: Positions of files that were not seen for this long are forgotten.
 KEEP_S = 30 * 86_400.0
 
@@ -36,6 +38,10 @@ def first_line(head: bytes) -> bytes | None:
 def digest(data: bytes) -> str:
     """A short hash of some bytes of a file."""
     return blake2b(data, digest_size=8).hexdigest()
+
+
+def _last_bytes(fd: int, size: int) -> bytes:
+    return os.pread(fd, size, max(0, os.fstat(fd).st_size - size))
 
 
 _CONTENT = ("offset", "head_bytes", "head", "tail_bytes", "tail")
@@ -78,6 +84,17 @@ class Position:
         if self.head_bytes and digest(os.pread(fd, self.head_bytes, 0)) != self.head:
             return False
         return not self.tail_bytes or digest(os.pread(fd, self.tail_bytes, self.offset - self.tail_bytes)) == self.tail
+
+    def packed_continues_in(self, fd: int) -> bool:
+        """``continues_in`` for a gzip file."""
+        if self.head_bytes and digest(os.pread(fd, self.head_bytes, 0)) != self.head:
+            return False
+        return not self.done or digest(_last_bytes(fd, self.tail_bytes)) == self.tail
+
+    def finish_packed(self, fd: int) -> None:
+        """A gzip file is read to its end."""
+        self.done = True
+        self.tail_bytes, self.tail = PACKED_TAIL_BYTES, digest(_last_bytes(fd, PACKED_TAIL_BYTES))
 
     def advance(self, fd: int, offset: int) -> None:
         """Everything up to ``offset`` is accepted."""

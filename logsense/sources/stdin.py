@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import stat
 import sys
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -41,22 +43,31 @@ class StdinSource:
 
     async def run(self, intake: Intake) -> None:
         splitter = LineSplitter(0, self.options.max_line_bytes)
-        reader = await self._reader()
-        while True:
-            chunk = await reader.read(_CHUNK) if reader else await asyncio.to_thread(self._stream.read, _CHUNK)
-            last = None if chunk else splitter.flush()
-            lines = splitter.feed(chunk) if chunk else [last] if last else []
-            events = events_from_lines(lines, self.name, time.time_ns(), self.options.fields, None)
-            if events:
-                await accept_patiently(intake, events)
-            if not chunk:
-                return
+        async with self._reader() as read:
+            while True:
+                chunk = await read(_CHUNK)
+                last = None if chunk else splitter.flush()
+                lines = splitter.feed(chunk) if chunk else [last] if last else []
+                events = events_from_lines(lines, self.name, time.time_ns(), self.options.fields, None)
+                if events:
+                    await accept_patiently(intake, events)
+                if not chunk:
+                    return
 
-    async def _reader(self) -> asyncio.StreamReader | None:
-        """A non-blocking reader, or None for a regular file, which never blocks and which the loop cannot watch."""
+    @contextlib.asynccontextmanager
+    async def _reader(self) -> AsyncIterator[Callable[[int], Awaitable[bytes]]]:
+        """A function that waits for bytes, and gives none at the end."""
         if stat.S_ISREG(os.fstat(self._stream.fileno()).st_mode):
-            return None
+            # A regular file never blocks, and the loop cannot watch one.
+            yield lambda size: asyncio.to_thread(self._stream.read, size)
+            return
         reader = asyncio.StreamReader(limit=_CHUNK)
-        loop = asyncio.get_running_loop()
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), self._stream)
-        return reader
+        # A duplicate: closing the transport must not close the process's own standard input.
+        pipe = os.fdopen(os.dup(self._stream.fileno()), "rb", buffering=0)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), pipe
+        )
+        try:
+            yield reader.read
+        finally:
+            transport.close()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import resource
+import secrets
 import socket
 import ssl
 import time
@@ -117,7 +119,7 @@ class SyslogSource:
                 events = queue.take(2000)
                 await accept_patiently(intake, events)
                 events = []
-        finally:  # being stopped: what was received is kept if there is room
+        finally:  # being stopped: what was received is kept if there is room (perhaps again, under the same ids)
             events += queue.take(self.options.udp_queue)
             try:
                 await intake.accept(events)
@@ -213,6 +215,7 @@ class _UdpQueue(asyncio.DatagramProtocol):
         self._events: deque[RawEvent] = deque()
         self._size, self._max_bytes, self._intake = size, max_bytes, intake
         self.filled = asyncio.Event()
+        self._id_prefix, self._numbers = f"u{secrets.token_hex(8)}", itertools.count()
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         if len(self._events) >= self._size:
@@ -221,6 +224,7 @@ class _UdpQueue(asyncio.DatagramProtocol):
         cut = max(0, len(data) - self._max_bytes)
         event = _event(data[: self._max_bytes], cut, _UDP, str(addr[0]), time.time_ns())
         if event is not None:
+            event.id = f"{self._id_prefix}-{next(self._numbers):x}"
             self._events.append(event)
             self.filled.set()
 

@@ -140,7 +140,10 @@ class TailSource:
     def _commit(self, batches: list[tuple[TailedFile, Batch]]) -> None:
         for file, batch in batches:
             if batch.advanced:
-                file.commit()
+                try:
+                    file.commit()
+                except OSError as error:  # the disk fails under us: the lines are accepted, their position is not known
+                    self._warn(file.path, error.strerror or str(error))
             if batch.finished:
                 file.close()
                 self._files.remove(file)

@@ -11,7 +11,7 @@ from typing import Any
 
 from logsense.record import RawEvent
 from logsense.sources.lines import Line, LineSplitter, events_from_lines, identity_of
-from logsense.sources.positions import HEAD_BYTES, Position, Positions, digest, first_line
+from logsense.sources.positions import HEAD_BYTES, PACKED_HEAD_BYTES, Position, Positions, digest, first_line
 from logsense.sources.read_file import GZIP_ERRORS, GZIP_MAGIC
 
 _CHUNK = 256 * 1024
@@ -133,18 +133,23 @@ class TailedFile:
 
 
 class PackedFile(TailedFile):
-    """A gzip file: read to its end once. One that is not complete yet is tried again when it has grown."""
+    """A gzip file: read to its end once. One that is not complete yet is tried again when it has grown.
+
+    Its position counts unpacked bytes; ``head`` and ``tail`` (the trailer with the checksum, once it is read to its
+    end) are of the packed ones.
+    """
 
     _stream: gzip.GzipFile | None = None
     _failed_at = (-1, "")  # the size at which it turned out to be incomplete, and how
 
     def skip_to_end(self) -> None:
-        self.position.done = True
+        self.position.finish_packed(self._fd)
 
     def commit(self) -> None:
         self.position.seen_s = time.time()
         self.position.offset = self._splitter.offset
-        self.position.done = self._stream is None
+        if self._stream is None:
+            self.position.finish_packed(self._fd)
 
     def close(self) -> None:
         if self._stream is not None:
@@ -181,8 +186,7 @@ class PackedFile(TailedFile):
         return Batch(self._events(lines), advanced=True)
 
     def _head(self) -> bytes:
-        with open_gzip(self._fd) as stream:
-            return stream.read(HEAD_BYTES)
+        return os.pread(self._fd, PACKED_HEAD_BYTES, 0)
 
 
 def open_gzip(fd: int) -> gzip.GzipFile:
@@ -202,7 +206,7 @@ def open_followed(path: Path, fields: dict[str, Any], options: FollowOptions, po
             position = Position(info.st_dev, info.st_ino, str(path))
             _skip_copied(fd, packed, position, positions)
             positions.add(position)
-        elif not packed and not position.continues_in(fd):
+        elif not (position.packed_continues_in(fd) if packed else position.continues_in(fd)):
             position.restart()
         position.path, position.seen_s = str(path), time.time()
         kind = PackedFile if packed else TailedFile

@@ -74,24 +74,19 @@ def _clean(value: Any) -> Any:
     """``value`` with everything replaced by text that JSON refuses (lone surrogates, huge integers, deep nesting)."""
     if isinstance(value, list):
         return [_clean(one) for one in value]
-    try:
-        orjson.dumps(value, option=_OPTIONS)
+    if _fits(value):
         return value
-    except (TypeError, RecursionError):
-        pass
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, dict):
-        return {_text(key): _clean_field(one) for key, one in value.items()}
+        return {_text(key): one if _fits(one) else _text(one) for key, one in value.items()}
     return _text(value)
 
 
-def _clean_field(value: Any) -> Any:
+def _fits(value: Any) -> bool:
     try:
-        orjson.dumps(value, option=_OPTIONS)
-        return value
+        orjson.dumps([[[[value]]]], option=_OPTIONS)  # as deep as it will lie in the batch
+        return True
     except (TypeError, RecursionError):
-        return _text(value)
+        return False
 
 
 def _text(value: Any) -> str:

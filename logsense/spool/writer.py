@@ -150,9 +150,10 @@ class GroupWriter:
 
     def _write(self, data: bytes) -> None:
         segment = self._segment
+        # Whole segments are reclaimed, and never the one being written: it must be a small part of the spool.
+        segment_bytes = min(self._options.segment_bytes, self._options.max_bytes // 4)
         if segment is not None and (
-            segment.end + len(data) > self._options.segment_bytes
-            or time.monotonic() - segment.born > self._options.segment_age_s
+            segment.end + len(data) > segment_bytes or time.monotonic() - segment.born > self._options.segment_age_s
         ):
             self._close_segment()
         if self._segment is None:

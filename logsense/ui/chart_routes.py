@@ -11,7 +11,7 @@ from logsense.api.respond import Json
 from logsense.errors import LogsenseError
 from logsense.ui import charts
 from logsense.ui.format import nanoseconds, path, plain
-from logsense.ui.sparks import clean, thin
+from logsense.ui.sparks import Point, clean, thin
 from logsense.workspace import Workspace
 
 Theme = Literal["light", "dark"]
@@ -54,7 +54,10 @@ def router(workspace: Workspace) -> APIRouter:
         found = workspace.series(host, name, from_=span.from_ns, to=span.to_ns, step_s=step if step > 1 else 0)
         points = clean(thin(found[0]["points"], MOST_POINTS)) if found else []
         about = _incident(workspace, incident) if incident else None
-        moments = [nanoseconds(at), *(_moments(about, host, name) if about else ())]
+        moment = nanoseconds(at)
+        marks = _anomalies(about, host, name, points) if about else []
+        if moment is not None and points:  # at the value of the nearest point, so that the mark lies on the line
+            marks.append(min(points, key=lambda p: abs(p[0] - moment)))
         return Json(
             charts.metric_chart(
                 points,
@@ -62,8 +65,7 @@ def router(workspace: Workspace) -> APIRouter:
                 theme,
                 window=_window(span.from_ns, span.to_ns),
                 spans=[_span(about)] if about else [],
-                # At the value of the nearest point, so that the marks lie on the line.
-                anomalies=[min(points, key=lambda p: abs(p[0] - m)) for m in moments if m is not None and points],
+                anomalies=marks,
                 expected=_expected(about, host, name) if about else [],
             )
         )
@@ -89,13 +91,18 @@ def _span(incident: dict[str, Any]) -> charts.Span:
     return charts.Span(start, end, plain(incident["title"]), f"/incidents/{path(incident['id'])}")
 
 
-def _moments(incident: dict[str, Any], host: str, name: str) -> list[int | None]:
-    """When this series was anomalous."""
-    return [
-        nanoseconds(entry["@timestamp"])
-        for entry in incident["timeline"]
-        if entry.get("metric") == name and entry["host"] == host
-    ]
+def _anomalies(incident: dict[str, Any], host: str, name: str, points: list[Point]) -> list[Point]:
+    """For each anomaly of this series the point that lies farthest from what was expected then."""
+    marked = []
+    for entry in incident["timeline"]:
+        start, end = nanoseconds(entry["@timestamp"]), nanoseconds(entry.get("end"))
+        if entry.get("metric") != name or entry["host"] != host or start is None:
+            continue
+        usual = _usual(entry)
+        meanwhile = [p for p in points if start <= p[0] <= (end or start)]
+        if meanwhile:
+            marked.append(meanwhile[0] if usual is None else max(meanwhile, key=lambda p: abs(p[1] - usual)))
+    return marked
 
 
 def _expected(incident: dict[str, Any], host: str, name: str) -> list[tuple[int, int, float]]:
@@ -103,7 +110,13 @@ def _expected(incident: dict[str, Any], host: str, name: str) -> list[tuple[int,
     lines = []
     for entry in incident["timeline"]:
         start, end = nanoseconds(entry["@timestamp"]), nanoseconds(entry.get("end"))
-        value = entry.get("expected")
+        value = _usual(entry)
         if entry.get("metric") == name and entry["host"] == host and value is not None and start and end:
-            lines.append((start, end, float(value)))
+            lines.append((start, end, value))
     return lines
+
+
+def _usual(entry: dict[str, Any]) -> float | None:
+    """The value that was expected; of a joint change of many series it is not one of this series."""
+    expected = entry.get("expected")
+    return float(expected) if expected is not None and entry["kind"] in ("metric.high", "metric.low") else None

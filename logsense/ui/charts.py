@@ -7,12 +7,13 @@ JavaScript source are used: the Content-Security-Policy forbids evaluating strin
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from logsense.ui.format import level_class
+from logsense.ui.format import level_class, number
 from logsense.ui.sparks import Point
 
 MS = 1_000_000  # Bokeh's time axes count milliseconds
@@ -70,6 +71,7 @@ def metric_chart(
     figure = _figure(theme, height=210)
     times, values = [at / MS for at, _ in points], [v for _, v in points]
     _show(figure, window)
+    _label_values(figure, values)
     _shade(figure, spans, colours)
     figure.varea(times, min(values, default=0.0), values, color=colours["line"], alpha=0.09)
     line = figure.line(times, values, color=colours["line"], width=1.8)
@@ -123,6 +125,8 @@ def volume_chart(
     data["total"] = [sum(counts[at].values()) for at in times]
     data["bad"] = [counts[at]["lv-error"] + counts[at]["lv-critical"] for at in times]
     figure = _figure(theme, height=240)
+    if window:  # whole bars at both ends
+        window = window[0] // step_ns * step_ns, -(-window[1] // step_ns) * step_ns
     _show(figure, window)
     top = max(data["total"], default=1.0)
     figure.y_range.start, figure.y_range.end = 0, top * 1.14
@@ -224,6 +228,28 @@ def _figure(theme: str, *, height: int) -> Any:
 def _show(figure: Any, window: tuple[int, int] | None) -> None:
     if window:
         figure.x_range.start, figure.x_range.end = window[0] / MS, window[1] / MS
+
+
+def _label_values(figure: Any, values: Sequence[float]) -> None:
+    """40 M instead of Bokeh's 4.000e+7 or 40m; smaller numbers keep Bokeh's own form without powers of ten."""
+    from bokeh.models import BasicTickFormatter, FixedTicker
+
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    largest = max(abs(low), abs(high))
+    if largest >= 10_000:
+        places = ticks(low, high)
+        figure.yaxis.ticker = FixedTicker(ticks=places)
+        figure.yaxis.major_label_overrides = {at: number(at) for at in places}
+    elif largest >= 0.01:
+        figure.yaxis.formatter = BasicTickFormatter(use_scientific=False)
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Three to six round numbers from ``low`` to ``high``: multiples of 1, 2 or 5 times a power of ten."""
+    rough = (high - low) / 4 or abs(high) / 4 or 1.0
+    unit = 10.0 ** math.floor(math.log10(rough))
+    step = next(unit * m for m in (1, 2, 5, 10) if unit * m >= rough * 0.999)
+    return [k * step for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _shade(figure: Any, spans: Sequence[Span], colours: dict[str, str]) -> None:

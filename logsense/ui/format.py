@@ -84,6 +84,12 @@ def template_text(text: object) -> Markup:
     return Markup(re.sub(r"&lt;(:?(?:\*|[A-Z][A-Z0-9_]{0,30}):?)&gt;", r'<span class="var">‹\1›</span>', str(shown)))  # noqa: S704
 
 
+def prose(text: object, limit: int = SHORT) -> Markup:
+    """A sentence in which `quoted` log text is set as code."""
+    shown = visible(text, limit)  # has no backticks of its own, so each pair lies in the text
+    return Markup(re.sub(r"`([^`]{1,400})`", r"<code>\1</code>", str(shown)))  # noqa: S704
+
+
 def number(value: float | None) -> str:
     """1234567 -> 1.23 M; small whole numbers stay as they are."""
     if value is None or not math.isfinite(value):
@@ -219,6 +225,7 @@ FILTERS = {
     "path": path,
     "percent": percent,
     "plain": plain,
+    "prose": prose,
     "risk_class": risk_class,
     "template_text": template_text,
     "visible": visible,

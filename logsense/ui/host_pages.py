@@ -20,6 +20,7 @@ from logsense.workspace import Workspace
 SPARKS, SPARK_HOSTS, CHARTS = 4, 24, 60
 #: What people look at first, by the words in a metric's name.
 _FIRST = ("cpu", "mem", "disk", "load", "swap", "net", "io")
+_FULLNESS = ("util", "usage", "used", "percent")
 _RISK_ORDER = {"high": 0, "medium": 1, "low": 2, "unknown": 3}
 
 
@@ -62,9 +63,11 @@ def router(workspace: Workspace) -> APIRouter:
     return routes
 
 
-def _rank(name: str) -> tuple[int, str]:
+def _rank(name: str) -> tuple[int, bool, str]:
+    """Kind of metric, then how full or busy before all else, then the alphabet."""
     lowered = name.lower()
-    return next((at for at, word in enumerate(_FIRST) if word in lowered), len(_FIRST)), name
+    kind = next((at for at, word in enumerate(_FIRST) if word in lowered), len(_FIRST))
+    return kind, not any(word in lowered for word in _FULLNESS), name
 
 
 def _sparks(workspace: Workspace, host: str) -> list[dict[str, Any]]:

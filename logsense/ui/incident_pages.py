@@ -22,7 +22,7 @@ from logsense.workspace import Workspace
 #: Citations whose text is looked up for the list at the end; more are still linked.
 PREVIEWS = 40
 #: Roles of sentences that make up the paragraph; the others have their own places on the page.
-_PARAGRAPH = ("headline", "impact", "timeline", "cause", "against", "claim")
+_PARAGRAPH = ("headline", "impact", "cause", "claim")
 _MAX_FORM = 64 * 1024
 
 
@@ -53,14 +53,18 @@ def router(workspace: Workspace) -> APIRouter:
     def incident(request: Request, incident_id: str) -> Response:
         found = workspace.incident(incident_id)
         numbers = number_citations(found)
+        references = _references(workspace, found, numbers)
         return page(
             request,
             "incident.html",
             section="incidents",
             incident=found,
             numbers=numbers,
-            references=_references(workspace, found, numbers),
+            references=references,
+            by_id={r["id"]: r for r in references},
+            causes=_causes(found),
             paragraph=[s for s in found["summary"] if s["role"] in _PARAGRAPH],
+            unfolding=[s for s in found["summary"] if s["role"] == "timeline"],
             next_steps=_next_steps(found),
             not_examined=_not_examined(found),
             charts=[_chart(workspace, c) for c in found["charts"]],
@@ -151,6 +155,12 @@ def _look_up(workspace: Workspace, kind: str, rest: str, evidence_id: str) -> di
         return {"text": workspace.evidence(evidence_id)["title"]}
     except LogsenseError:
         return {"text": "no longer held (deleted by retention)"}
+
+
+def _causes(incident: dict[str, Any]) -> list[dict[str, Any]]:
+    """The hypotheses; ``why_is_said`` where the summary gives the same reason already."""
+    said = " ".join(s["text"] for s in incident["summary"])
+    return [{**h, "why_is_said": bool(h["why"]) and h["why"] in said} for h in incident["hypotheses"]]
 
 
 def _next_steps(incident: dict[str, Any]) -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@ def render(workspace: Workspace, request: Request, span: Window) -> Response:
         state=state,
         unresolved=unresolved,
         risk=risk[:12],
-        anomalies=anomalies[:12],
+        anomalies=anomalies[:8],
         spans=incident_spans(state),
         ranges=RANGES,
         chosen=request.query_params.get("from", ""),

@@ -30,7 +30,7 @@ def environment() -> jinja2.Environment:
     env.filters.update(FILTERS)
     env.globals.update(
         asset=assets.address,
-        bars=sparks.bars,
+        histogram=sparks.histogram,
         between=between,
         field_term=field_term,
         highlight=highlight,

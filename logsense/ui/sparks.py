@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from logsense.timefmt import iso
-from logsense.ui.format import level_class, moment, nanoseconds, number
+from logsense.ui.format import level_class, moment, nanoseconds, number, plain
 
 Point = tuple[int, float]  # nanoseconds, value
 
+#: A histogram is at least this many steps wide.
+FEWEST_BARS = 30
 _WEIGHT = {"lv-debug": 0, "lv-none": 1, "lv-info": 2, "lv-warning": 3, "lv-error": 4, "lv-critical": 5}
 
 
@@ -59,7 +61,7 @@ def sparkline(points: Sequence[Sequence[object]], label: str, *, width: int = 16
     ]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     area = f"{places[0][0]:.1f},{height} {line} {places[-1][0]:.1f},{height}"
-    said = f"{label}: {number(low)} to {number(high)}, last {number(values[-1])}"
+    said = f"{plain(label)}: {number(low)} to {number(high)}, last {number(values[-1])}"
     return Markup(
         '<svg class="spark" viewBox="0 0 {width} {height}" preserveAspectRatio="none" role="img" aria-label="{said}">'
         '<title>{said}</title><polygon points="{area}"/>'
@@ -67,9 +69,19 @@ def sparkline(points: Sequence[Sequence[object]], label: str, *, width: int = 16
     ).format(width=width, height=height, said=said, area=area, line=line)
 
 
-def bars(buckets: Sequence[Sequence[object]], step_s: float, label: str, *, height: int = 56) -> Markup:
-    """Counts over time as bars."""
-    return stacked({"": buckets}, step_s, label, height=height)
+def histogram(buckets: Sequence[Sequence[object]], step_s: float, label: str, *, height: int = 64) -> Markup:
+    """Counts over time as bars, with the times of both ends below. A few bars are not blown up to the whole width."""
+    step = max(1, int(step_s * 1e9))
+    times = [at // step * step for at, _ in clean(buckets)]
+    if not times:
+        return Markup("")
+    missing = max(0, FEWEST_BARS - (times[-1] - times[0]) // step - 1)
+    first = times[0] - missing // 2 * step
+    last = times[-1] + (missing - missing // 2 + 1) * step
+    picture = stacked({"": buckets}, step_s, label, height=height, window=(first, last))
+    return picture + Markup('<div class="axis small muted"><span>{}</span><span>{}</span></div>').format(
+        moment(iso(first), "day"), moment(iso(last), "day")
+    )
 
 
 def stacked(
@@ -79,8 +91,11 @@ def stacked(
     *,
     height: int = 120,
     spans: Sequence[tuple[int, int, str]] = (),
+    window: tuple[int, int] | None = None,
 ) -> Markup:
     """Counts over time, stacked by level with the gravest on top; ``spans`` (from, to, title) are shaded.
+
+    ``window`` is what is shown at least; without it, what holds lines.
 
     Each column has a title with its time and counts, for the pointer and for screen readers.
     """
@@ -91,21 +106,20 @@ def stacked(
             columns.setdefault(at // step * step, []).append((level, count))
     if not columns:
         return Markup("")
-    ends = [t for a, b, _ in spans for t in (a, b)]
-    first = min(min(columns), *ends) if ends else min(columns)
-    last = max(max(columns) + step, *ends) if ends else max(columns) + step
+    ends = [*columns, *(at + step for at in columns), *(window or ()), *(t for a, b, _ in spans for t in (a, b))]
+    first, last = min(ends), max(ends)
     width, top = 600.0, max(sum(n for _, n in column) for column in columns.values()) or 1.0
     scale = width / max(step, last - first)
     parts = [
         Markup('<rect class="span" x="{:.1f}" y="0" width="{:.1f}" height="{}"><title>{}</title></rect>').format(
-            (a - first) * scale, max(2.0, (b - a) * scale), height, title
+            (a - first) * scale, max(2.0, (b - a) * scale), height, plain(title)
         )
         for a, b, title in spans
     ]
     wide = max(1.0, step * scale - 0.8)
     for at, column in sorted(columns.items()):
         y = float(height)
-        said = ", ".join(f"{number(n)} {level}".strip() for level, n in reversed(column))
+        said = ", ".join(f"{number(n)} {plain(level, 20)}".strip() for level, n in reversed(column))
         parts.append(Markup("<g><title>{} UTC: {}</title>").format(_clock(at), said))
         for level, count in column:
             tall = max(1.0, count / top * (height - 4))
@@ -117,7 +131,7 @@ def stacked(
             )
         parts.append(Markup("</g>"))
     total = number(sum(n for column in columns.values() for _, n in column))
-    said = f"{label}: {total} lines from {_clock(first)} to {_clock(last)} UTC, at most {number(top)} at a time"
+    said = f"{plain(label)}: {total} lines from {_clock(first)} to {_clock(last)} UTC, at most {number(top)} at a time"
     return Markup(
         '<svg class="bars" viewBox="0 0 {:.0f} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
     ).format(width, height, said, Markup("").join(parts))

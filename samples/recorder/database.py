@@ -282,7 +282,7 @@ def build(world: World, rng: random.Random) -> Scenario:
         "mysql.slow_queries",
         "mysql.rows_examined",
     ]
-    columns["cache1"] = ["redis.memory.used", "redis.clients", "redis.keys", "redis.commands", "redis.keys.evicted"]
+    columns["cache1"] = ["redis.memory.used", "redis.clients", "redis.keys", "redis.commands"]
     for host in ("db1", "db3", "cache1"):
         columns[host] += ["db.client.operations", "db.client.errors", "db.client.latency"]
     gauges = {h: [d.probes[h], *([d.shop.gauge(k)] if k else [])] for h, k in kind.items()}

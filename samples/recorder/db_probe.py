@@ -19,7 +19,6 @@ COUNTED = {
     "mysql.slow_queries",
     "mysql.rows_examined",
     "redis.commands",
-    "redis.keys.evicted",
 }
 
 
@@ -63,7 +62,6 @@ def redis(db: Redis) -> dict[str, float]:
         "redis.clients": float(info["connected_clients"]),
         "redis.keys": float(info.get("db0", "keys=0").split("keys=")[1].split(",")[0]),
         "redis.commands": float(info["total_commands_processed"]),
-        "redis.keys.evicted": float(info["evicted_keys"]),
     }
 
 

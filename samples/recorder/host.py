@@ -159,6 +159,10 @@ class Host:
     def pids(self) -> list[int]:
         return [int(p) for p in self.read_cgroup("cpu", "cgroup.procs").split()]
 
+    def size(self) -> dict[str, Any]:
+        """What the metrics are shares of: cores, bytes of memory, MiB of the volume."""
+        return {"ip": self.address, "cpu_cores": self.cpu, "memory_bytes": self.memory_limit, "disk_mib": self.disk}
+
     def limit_cpu(self, cores: float = 0) -> None:
         """Set the CPU quota to ``cores``, or back to the host's own."""
         self.write_cgroup("cpu", "cpu.cfs_quota_us", int((cores or self.cpu) * 100_000))
@@ -186,23 +190,15 @@ class Host:
         memory: str = "",
         stdout: int | IO[Any] | None = subprocess.DEVNULL,
         stderr: int | IO[Any] | None = subprocess.STDOUT,
-        stdin: int | None = subprocess.DEVNULL,
-        env: dict[str, str] | None = None,
     ) -> subprocess.Popen[Any]:
         """Start a process of this host; it is ended with the host."""
-        clean = {
-            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "LANG": "C.UTF-8",
-            "HOME": "/tmp",
-            "TZ": "UTC",
-            "PYTHONUNBUFFERED": "1",
-            **(env or {}),
-        }
+        path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        clean = {"PATH": path, "LANG": "C.UTF-8", "HOME": "/tmp", "TZ": "UTC", "PYTHONUNBUFFERED": "1"}
         proc = subprocess.Popen(
             self.command(argv, user, memory),
             stdout=stdout,
             stderr=stderr,
-            stdin=stdin,
+            stdin=subprocess.DEVNULL,
             env=clean,
             start_new_session=True,
         )

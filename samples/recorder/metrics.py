@@ -41,7 +41,7 @@ def short(value: float | None) -> str:
 
 
 def kernel_table(path: str) -> dict[str, int]:
-    """/proc/net/snmp and netstat: pairs of lines, names then values -> {"Tcp.RetransSegs": 3}."""
+    """/proc/net/snmp: pairs of lines, names then values -> {"Tcp.RetransSegs": 3}."""
     out: dict[str, int] = {}
     lines = Path(path).read_text().splitlines()
     for head, row in zip(lines[::2], lines[1::2], strict=True):
@@ -62,7 +62,7 @@ class HostMetrics:
         """Cumulative values, by the name of the rate that is made of them."""
         host, pid = self.host, self.host.holder.pid
         stat = dict(line.split() for line in host.read_cgroup("cpu", "cpu.stat").splitlines())
-        net = kernel_table(f"/proc/{pid}/net/snmp") | kernel_table(f"/proc/{pid}/net/netstat")
+        net = kernel_table(f"/proc/{pid}/net/snmp")
         dev = next(
             line.split(":")[1].split()
             for line in Path(f"/proc/{pid}/net/dev").read_text().splitlines()
@@ -78,25 +78,19 @@ class HostMetrics:
             "system.network.io.receive": int(dev[0]),
             "system.network.io.transmit": int(dev[8]),
             "system.network.packets.receive": int(dev[1]),
-            "system.network.packets.transmit": int(dev[9]),
-            "system.network.errors": int(dev[2]) + int(dev[10]),
-            "system.network.drops": int(dev[3]) + int(dev[11]),
             "tcp.retransmits": net["Tcp.RetransSegs"],
-            "tcp.connections.listen_drops": net["TcpExt.ListenDrops"],
         }
 
     def processes(self) -> dict[str, float]:
         """Counts over the host's processes; one that ends while we look is simply not counted."""
-        count = fds = threads = runnable = 0
+        count = fds = runnable = 0
         for pid in self.host.pids():
             with suppress(psutil.Error, OSError):
                 proc = psutil.Process(pid)
-                with proc.oneshot():
-                    runnable += proc.status() in (psutil.STATUS_RUNNING, psutil.STATUS_DISK_SLEEP)
-                    threads += proc.num_threads()
+                runnable += proc.status() in (psutil.STATUS_RUNNING, psutil.STATUS_DISK_SLEEP)
                 fds += sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
                 count += 1
-        return {"system.load": runnable, "process.count": count, "process.threads": threads, "process.open_fds": fds}
+        return {"system.load": runnable, "process.count": count, "process.open_fds": fds}
 
     def sample(self) -> dict[str, float]:
         host, now, values = self.host, time.monotonic(), self.counters()
@@ -111,7 +105,6 @@ class HostMetrics:
             "system.cpu.utilization": round(rate["cpu"] / host.cpu, 3),
             "system.cpu.throttled": round((values["throttled"] - before["throttled"]) / periods, 2) if periods else 0,
             # page cache of files is left out: it only says how long the recording has run
-            "system.memory.usage": used,
             "system.memory.utilization": round(used / host.memory_limit, 3),
             "system.disk.utilization": round(1 - volume.f_bavail / volume.f_blocks, 4),
             "system.disk.free": float(volume.f_bavail * volume.f_frsize),
@@ -125,10 +118,15 @@ class Recorder:
     """One CSV a host, one row a second, from one thread; service gauges come from the scenario."""
 
     def __init__(
-        self, hosts: list[Host], gauges: dict[str, list[Gauge]], columns: dict[str, list[str]], out: Path
+        self,
+        hosts: list[Host],
+        gauges: dict[str, list[Gauge]],
+        columns: dict[str, list[str]],
+        leave_out: tuple[str, ...],
+        out: Path,
     ) -> None:
         self.readers = {h.name: HostMetrics(h) for h in hosts}
-        self.gauges, self.columns = gauges, columns
+        self.gauges, self.columns, self.leave_out = gauges, columns, leave_out
         self.files = {h.name: (out / f"{h.name}.csv").open("w") for h in hosts}
         self.header: dict[str, list[str]] = {}
         self.done = threading.Event()
@@ -152,7 +150,7 @@ class Recorder:
     def _row(self, name: str, reader: HostMetrics) -> None:
         moment = time.time()
         try:
-            row = reader.sample()
+            row = {k: v for k, v in reader.sample().items() if not k.startswith(self.leave_out)}
         except (OSError, StopIteration, ValueError):
             return  # a missing second is honest; a made-up one is not
         for gauge in self.gauges.get(name, []):

@@ -64,6 +64,7 @@ class Scenario:
     gauges: dict[str, list[Gauge]] = field(default_factory=dict)
     columns: dict[str, list[str]] = field(default_factory=dict)
     software: dict[str, str] = field(default_factory=dict)
+    leave_out: tuple[str, ...] = ()  # prefixes of metrics that say nothing in this scenario
     take: int = 5  # how many of the faults one recording has, so that it stays near half an hour
 
 
@@ -104,22 +105,22 @@ class Stats:
         return self.value if time.monotonic() - self.when < 2.5 else {}
 
 
-def gap(seconds: float, rng: random.Random, benign: list[tuple[str, Callable[[], Any]]], count: int) -> None:
-    """Wait, with up to ``count`` benign events at random moments that leave the edges free."""
-    end = time.monotonic() + seconds
+def gap(
+    seconds: float, rng: random.Random, benign: list[tuple[str, Callable[[], Any]]], count: int
+) -> list[dict[str, str]]:
+    """Wait, with up to ``count`` benign events at random moments that leave the edges free; returns those."""
+    end, done = time.monotonic() + seconds, []
     for at in sorted(rng.uniform(0.15, 0.7) * seconds for _ in range(min(count, len(benign)))):
         time.sleep(max(0.0, end - seconds + at - time.monotonic()))
         name, action = benign.pop(0)
         say(f"  benign: {name}")
+        done.append({"start": stamp(), "what": name})
         try:
             action()
-        except (
-            OSError,
-            RuntimeError,
-            subprocess.SubprocessError,
-        ) as error:  # a failed decoration must not cost the recording
-            say(f"  benign {name} failed: {error}")
+        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+            say(f"  benign {name} failed: {error}")  # a decoration must not cost the recording
     time.sleep(max(0.0, end - time.monotonic()))
+    return done
 
 
 def record(
@@ -143,11 +144,11 @@ def record(
         rng.shuffle(scene.benign)
         time.sleep(5 if only else 20)
         measured = [world.hosts[h] for h in scene.columns]
-        recorder = Recorder(measured, scene.gauges, scene.columns, work / "metrics")
+        recorder = Recorder(measured, scene.gauges, scene.columns, scene.leave_out, work / "metrics")
         recorder.start()
         start = time.time()
         say(f"{name}: recording; order: {', '.join(f.id for f in faults)}")
-        gap(20 if only else rng.uniform(300, 312), rng, scene.benign, 1 if only else 2)
+        noise = gap(20 if only else rng.uniform(300, 312), rng, scene.benign, 1 if only else 2)
         labels, quiet, calm = [], [], start
         for number, fault in enumerate(faults):
             mark = Mark(random.Random(f"{name}/{seed}/{fault.id}"))
@@ -156,6 +157,8 @@ def record(
             began = time.time()
             fault.run(mark)
             ended = time.time()
+            if mark.effect is None:
+                say(f"{name}: WARNING: no effect of {fault.id} was seen; check this take before it is used")
             say(
                 f"{name}: fault {fault.id} over after {ended - began:.0f} s (effect after "
                 f"{(mark.effect or began) - began:.0f} s) {mark.facts}"
@@ -176,7 +179,7 @@ def record(
             )
             calm = ended + 30
             last = number == len(faults) - 1
-            gap(
+            noise += gap(
                 20 if only else rng.uniform(125, 140) if last else rng.uniform(180, 202),
                 rng,
                 scene.benign,
@@ -208,9 +211,10 @@ def record(
                     "end": stamp(end),
                     "time_zone": "UTC",
                     "software": scene.software,
-                    "hosts": {h: {"services": s, "ip": world.hosts[h].address} for h, s in scene.hosts.items()},
+                    "hosts": {h: {"services": s, **world.hosts[h].size()} for h, s in scene.hosts.items()},
                     "faults": labels,
                     "quiet": quiet,
+                    "benign": noise,
                 },
                 indent=1,
             )

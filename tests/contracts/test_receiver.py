@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import gzip
 import json
 import os
@@ -87,7 +88,7 @@ CASES = {
 
 
 class Recorder:
-    """An intake that is slow to accept, or refuses."""
+    """An intake that keeps all, or refuses all while it is ``full``."""
 
     def __init__(self) -> None:
         self.kept: list[RawEvent | MetricPoint] = []
@@ -110,24 +111,33 @@ def case(request: pytest.FixtureRequest) -> Case:
     return CASES[request.param]
 
 
-@pytest.fixture
-def intake() -> Recorder:
-    return Recorder()
-
-
-@pytest.fixture
-def client(case: Case, intake: Recorder) -> httpx.AsyncClient:
-    app = FastAPI()
+@functools.cache
+def application(receiver: Any) -> tuple[FastAPI, Recorder]:
+    """Built once for each receiver: FastAPI takes its time."""
+    app, intake = FastAPI(), Recorder()
 
     @app.exception_handler(errors.LogsenseError)
     async def problem(request: Request, error: errors.LogsenseError) -> JSONResponse:
         headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.Overloaded) else None
         return JSONResponse({"title": error.what}, error.status, headers)
 
-    app.include_router(case.receiver.router(intake))
-    if case.receiver.prefix:
-        app.include_router(case.receiver.router(intake), prefix=case.receiver.prefix)
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test", headers=case.headers)
+    if receiver.prefix:
+        app.include_router(receiver.router(intake), prefix=receiver.prefix)
+    app.include_router(receiver.router(intake))
+    return app, intake
+
+
+@pytest.fixture
+def intake(case: Case) -> Recorder:
+    one = application(case.receiver)[1]
+    one.kept, one.full = [], False
+    return one
+
+
+@pytest.fixture
+def client(case: Case) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(application(case.receiver)[0])
+    return httpx.AsyncClient(transport=transport, base_url="http://test", headers=case.headers)
 
 
 async def test_success_means_accepted(case: Case, intake: Recorder, client: httpx.AsyncClient) -> None:

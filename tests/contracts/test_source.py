@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ class Recorder:
 Feed = Callable[[], Any]
 
 
-def tail(folder: Path) -> tuple[Any, Feed]:
+def tail(folder: Path, stack: contextlib.ExitStack) -> tuple[Any, Feed]:
     path = folder / "a.log"
     options = TailOptions((str(path),), folder / "positions.json", poll_interval_s=0.01, discover_interval_s=0.02)
 
@@ -53,16 +54,17 @@ def tail(folder: Path) -> tuple[Any, Feed]:
     return TailSource(options), feed
 
 
-def stdin(folder: Path) -> tuple[Any, Feed]:
+def stdin(folder: Path, stack: contextlib.ExitStack) -> tuple[Any, Feed]:
     read_end, write_end = os.pipe()
+    stack.callback(os.close, write_end)
 
     async def feed() -> None:
         os.write(write_end, b"one\n\xff\x00 odd\n")
 
-    return StdinSource(stream=os.fdopen(read_end, "rb")), feed
+    return StdinSource(stream=stack.enter_context(os.fdopen(read_end, "rb"))), feed
 
 
-def syslog(folder: Path) -> tuple[Any, Feed]:
+def syslog(folder: Path, stack: contextlib.ExitStack) -> tuple[Any, Feed]:
     source = SyslogSource(SyslogOptions(udp_port=0, tcp_port=0))
 
     async def feed() -> None:
@@ -73,10 +75,16 @@ def syslog(folder: Path) -> tuple[Any, Feed]:
     return source, feed
 
 
-def hostmetrics(folder: Path) -> tuple[Any, Feed]:
+def hostmetrics(folder: Path, stack: contextlib.ExitStack) -> tuple[Any, Feed]:
     async def feed() -> None: ...
 
     return HostMetricsSource(HostMetricsOptions(every_s=0.05)), feed
+
+
+@pytest.fixture
+def stack() -> Iterator[contextlib.ExitStack]:
+    with contextlib.ExitStack() as one:
+        yield one
 
 
 IMPLEMENTATIONS = (tail, stdin, syslog, hostmetrics)
@@ -84,8 +92,10 @@ IMPLEMENTATIONS = (tail, stdin, syslog, hostmetrics)
 
 @pytest.mark.parametrize("make", IMPLEMENTATIONS, ids=lambda f: f.__name__)
 @pytest.mark.parametrize("refusals", [0, 3])
-async def test_everything_arrives_though_the_spool_was_full(make: Any, refusals: int, tmp_path: Path) -> None:
-    source, feed = make(tmp_path)
+async def test_everything_arrives_though_the_spool_was_full(
+    make: Any, refusals: int, tmp_path: Path, stack: contextlib.ExitStack
+) -> None:
+    source, feed = make(tmp_path, stack)
     intake = Recorder(refusals)
     assert source.name.isidentifier()
     task = asyncio.create_task(source.run(intake))
@@ -107,8 +117,10 @@ async def test_everything_arrives_though_the_spool_was_full(make: Any, refusals:
 
 
 @pytest.mark.parametrize("make", IMPLEMENTATIONS, ids=lambda f: f.__name__)
-async def test_it_ends_when_cancelled_also_while_it_waits_for_room(make: Any, tmp_path: Path) -> None:
-    source, feed = make(tmp_path)
+async def test_it_ends_when_cancelled_also_while_it_waits_for_room(
+    make: Any, tmp_path: Path, stack: contextlib.ExitStack
+) -> None:
+    source, feed = make(tmp_path, stack)
     task = asyncio.create_task(source.run(Recorder(10**9)))
     await feed()
     await asyncio.sleep(0.15)

@@ -140,6 +140,12 @@ def test_any_content_survives(make: Make, tmp_path: Path) -> None:
     for _ in range(2000):
         deep = {"d": deep}
     odd.append(("deep", {"deep": deep}))
+    for depth in range(245, 258):  # around the encoder's limit
+        nested: Any = 1
+        for _ in range(depth):
+            nested = {"d": nested}
+        spool.append([RawEvent("nested", "test", 1, {"x": nested, "y": "kept"})])
+    assert [e.fields["y"] for e in drain(spool)[0]] == ["kept"] * 13
     spool.append([RawEvent(message, "test", 1, fields) for message, fields in odd])
     spool.append([], [MetricPoint("m", "h", 1, float(v)) for v in ("nan", "inf", "-inf", "1e308")])
     spool.append(lines(0, 1))

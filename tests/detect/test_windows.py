@@ -83,6 +83,17 @@ def test_events_from_after_their_arrival_are_counted_apart():
     assert [w.lines() for w in windows.closed(FOREVER)] == [1]
 
 
+def test_lines_without_a_time_of_their_own_stay_with_their_neighbours():
+    def one(at: float, arrived: float, **fields) -> LogRecord:
+        return record(at, ingested_s=arrived, **fields)
+
+    backlog, live = Windows(), Windows()
+    backlog.add([one(5, 9000), one(9000, 9000, **{"event.created": "now"}), one(12, 9000)])
+    assert [(w.start_ns, w.lines()) for w in backlog.closed(FOREVER)] == [(T0, 2), (T0 + 10 * S, 1)]
+    live.add([one(5, 6), one(95, 95, **{"event.created": "now"})])
+    assert [w.lines() for w in live.closed(FOREVER) if not w.empty] == [1, 1]
+
+
 def test_metrics_are_aggregated_and_garbage_is_counted():
     windows = Windows()
     values = [1.0, 3.0, math.nan, math.inf, 1e308, -1e308]

@@ -14,7 +14,7 @@ T0 = 1_764_000_000 * S
 
 
 def signal(at: float, kind: str = "log.severity", score: float = 5.0, host: str = "db1", **more) -> Signal:
-    words = f"`{host} says that there were too many clients of it` 9 times"
+    words = "`sorry, too many clients already` 9 times"
     more = {"service": "postgresql", "pipeline": "p", "template_id": "t1", "text": words, **more}
     identity = more.pop("id", f"{kind}-{host}-{at}-{more.get('metric', '')}-{more['template_id']}")
     start = T0 + int(at * S)
@@ -36,7 +36,7 @@ def test_enough_evidence_opens_one_incident_that_grows_calms_and_resolves():
     found = replay(incidents, [signal(at) for at in range(0, 100, 10)] + [signal(30, "log.unit", service="x")], 120)
     (incident,) = found.values()
     assert (incident.id, incident.status, incident.hosts) == ("inc-1", "open", ["db1"])
-    assert incident.title == "x on db1: db1 says that there were too many clients of it"
+    assert incident.title == "x on db1: sorry, too many clients already"
     assert incident.start_ns == T0 and incident.last_ns == T0 + 100 * S
     (resolved,) = incidents.update([], T0 + 400 * S)
     assert (resolved.status, resolved.end_ns) == ("resolved", T0 + 100 * S)

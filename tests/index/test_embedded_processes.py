@@ -222,3 +222,29 @@ def test_segments_do_not_pile_up(tmp_path: Path) -> None:
     assert len(list(shard.glob("*.idx"))) <= 20
     assert index.search(Query())[0] == 600
     index.close()
+
+
+def test_a_scan_streams_in_chunks_and_keeps_lines_of_one_time_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from logsense.index import lines
+
+    monkeypatch.setattr(lines, "_SCAN_CHUNK", 50)
+    index = EmbeddedIndex(tmp_path, writer=True)
+    same = [line(number, T0 + 500) for number in range(120)]
+    index.write_logs([*same, *[line(number, T0 + number) for number in range(200, 330)], line(999, T0 + DAY)])
+    index.commit()
+    records = list(index.scan(Query(text="tick")))
+    order = [(record.timestamp_ns, record.id) for record in records]
+    assert len(records) == 251 and order == sorted(order)
+    index.close()
+
+
+def test_replays_find_ids_in_writers_that_had_to_be_closed_meanwhile(tmp_path: Path) -> None:
+    index = EmbeddedIndex(tmp_path, writer=True, options=EmbeddedOptions(open_writers=1))
+    index.write_logs([line(number, T0 + number * DAY) for number in range(5)])
+    index.write_logs([line(number, T0 + (number + 1) * DAY, "again") for number in range(5)], replay=True)
+    index.write_logs([line(number, T0 + (number + 2) * DAY, "third") for number in range(5)], replay=True)
+    index.commit()
+    assert [record.message for record in index.scan(Query())] == [f"third number {number}" for number in range(5)]
+    index.close()

@@ -47,7 +47,7 @@ def test_training_leaves_out_failures_and_what_nobody_could_know(dataset: Datase
     for i in range(len(data.failures)):
         steps = data.at_ns[data.onset == i]
         cause = data.failures[i].cause_ns
-        assert cause is not None and (steps > cause).all()
+        assert cause is not None and (steps - data.options.step_s * SECOND >= cause).all()
     assert (dataset.y == -1).any() and not dataset.knowable.all()
 
 
@@ -123,6 +123,13 @@ def test_threshold_keeps_the_budget_and_a_capped_alarm_is_one(parts: tuple[Datas
     assert simulate(data, noise, threshold, data.options).false <= 2
     flat = simulate(data, np.ones(len(data)), 0.5, replace(data.options, max_alarm_s=300))
     assert flat.share_on < 0.3  # capped, and muted since
+
+
+def test_data_of_another_horizon_is_refused(trained: Trained, parts: tuple[Dataset, Dataset]) -> None:
+    other = replace(parts[1], options=replace(parts[1].options, horizon_s=60))
+    with pytest.raises(BadInput, match="another model") as caught:
+        evaluate(trained.model, other)
+    assert "600 s" in caught.value.why
 
 
 def test_no_failures_is_refused(parts: tuple[Dataset, Dataset], trained: Trained) -> None:

@@ -85,6 +85,20 @@ STATES = [
 ]
 
 
+def test_parameters_of_a_line_with_odd_white_space():
+    lines = [
+        "  took 5 ms   in pool a1 ",
+        "  took 7 ms   in pool b2 ",
+        "took\t8 ms in  pool c3",
+        "took 9\u00a0ms in pool d4",
+    ]
+    miner, out = mined(lines)
+    assert texts(miner) == ["took <*> ms in pool <*>"]
+    assert [record.parameters for record in out[1:]] == [["7", "b2"], ["8", "c3"], ["9", "d4"]]
+    (again,) = miner.process(records(["  took 6 ms   in pool e5 "]))
+    assert again.parameters == ["6", "e5"]
+
+
 @pytest.mark.parametrize("pair", STATES)
 @pytest.mark.parametrize(
     "frame",
@@ -311,6 +325,28 @@ def test_free_text_does_not_slow_mining_down():
     miner, out = mined([f"note {word()} about {word()} thing" for _ in range(3000)])
     assert len(miner.templates()) < 300
     assert len({r.template_id for r in out[-500:]}) < 5
+
+
+def test_free_first_words_are_bounded_too():
+    r = random.Random(4)
+    options = MinerOptions(tree=TreeOptions(max_children=20, max_leaf=20))
+    lines = ["".join(r.choices("bcdfghjklmnpqrstvwxz", k=9)) + " did a thing" for _ in range(400)]
+    miner, out = mined(lines, Miner(options))
+    assert len(miner.templates()) < 60
+    assert len({x.template_id for x in out[-100:]}) == 1
+
+
+def test_an_alias_names_the_survivor_even_after_further_merges():
+    r = random.Random(5)
+    options = MinerOptions(tree=TreeOptions(merge_at=2))
+    miner = Miner(options)
+    for _ in range(40):
+        mined([f"plain {r.choice('abc')}q word {r.choice('xyz')}w here {r.choice('mno')}v"], miner)
+    templates = {t.id: t for t in miner.templates()}
+    aliases = [t for t in templates.values() if t.alias_of]
+    assert len(aliases) > 3
+    assert all(not templates[t.alias_of].alias_of for t in aliases)
+    assert sum(t.count for t in templates.values()) == 40
 
 
 HOSTILE = [

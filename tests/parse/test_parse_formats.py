@@ -121,7 +121,9 @@ def test_exploding_patterns_are_found(pattern: str) -> None:
     assert nested_repeat(pattern)
 
 
-@pytest.mark.parametrize("pattern", [r"(?:\w+, )*\w+", r"(?:#[^\n]*\n)*", r"(?:a++)+", r"(?:[a-z]+\.)+x", r"\d{1,3}(?:,\d{3})*"])
+@pytest.mark.parametrize(
+    "pattern", [r"(?:\w+, )*\w+", r"(?:#[^\n]*\n)*", r"(?:a++)+", r"(?:[a-z]+\.)+x", r"\d{1,3}(?:,\d{3})*"]
+)
 def test_harmless_patterns_pass(pattern: str) -> None:
     assert nested_repeat(pattern) == ""
 

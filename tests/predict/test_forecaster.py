@@ -169,7 +169,27 @@ def test_silent_hosts_are_forecast_until_they_are_gone_and_clocks_ahead_are_igno
     ahead = HostWindow("db2", now + 10**18, now + 10**18 + STEP)
     assert [f.host for f in forecaster.update([ahead], [], now + STEP)] == ["db1"]
     assert forecaster.future == 1
-    assert forecaster.update([], [], now + 1000 * STEP) == []
+    told = sum(len(forecaster.update([], [], now + i * STEP)) for i in range(2, 200))
+    assert 80 <= told <= 90  # 15 min after its last sign a host is gone
+    assert [f.host for f in play(forecaster, range(300, 301))] == ["db1"]
+
+
+def test_an_alarm_ends_when_its_host_is_gone() -> None:
+    forecaster = Forecaster(replace(OPTIONS, max_alarm_s=10**6))
+    play(forecaster, range(120), disk=True)
+    (opened,) = forecaster.drain_alarms()
+    assert opened.end_ns == 0
+    forecaster.update([], [], START + 400 * STEP)
+    assert [a.end_ns for a in forecaster.drain_alarms()] == [START + 400 * STEP]
+    assert not forecaster.alarms.active("db1")
+
+
+def test_what_is_kept_per_host_is_bounded() -> None:
+    forecaster = Forecaster(replace(OPTIONS, max_hosts=2))
+    for i in range(20):
+        play(forecaster, range(i, i + 1), host=f"h{i}")
+    assert len(forecaster.builder.hosts) == 2
+    assert len(forecaster.alarms.states) <= 5
 
 
 def test_signals_found_later_reach_their_host() -> None:

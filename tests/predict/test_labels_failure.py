@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from logsense.predict.labels import SECOND, UNUSED, Failure, derive_failures, failures_of_recording, label_steps
+from logsense.predict.labels import SECOND, UNUSED, Failure, derive_failures, label_steps
 from logsense.predict.options import LabelOptions
 from logsense.predict.windows import HostWindow, TemplateCount, WindowSignal
 
@@ -10,12 +10,12 @@ from logsense.predict.windows import HostWindow, TemplateCount, WindowSignal
 def test_steps_within_the_horizon_are_positive_and_those_during_a_failure_unused() -> None:
     at = np.arange(0, 400, 10, dtype=np.int64) * SECOND
     failure = Failure("a", "disk", 200 * SECOND, 250 * SECOND, cause_ns=170 * SECOND)
-    labels = label_steps(["a"] * 40, at, [failure], 60, LabelOptions(recovery_s=30))
+    labels = label_steps(["a"] * 40, at, [failure], 60, LabelOptions(recovery_s=30), step_s=10)
     seconds = at // SECOND
     assert (labels.y[(seconds >= 140) & (seconds < 200)] == 1).all()
     assert (labels.y[(seconds >= 200) & (seconds < 280)] == UNUSED).all()
     assert (labels.y[(seconds < 140) | (seconds >= 280)] == 0).all()
-    assert labels.knowable[seconds == 180].all() and not labels.knowable[seconds == 160].any()
+    assert labels.knowable[seconds >= 180].all() and not labels.knowable[(seconds >= 140) & (seconds < 180)].any()
     assert (labels.onset[labels.y == 1] == 0).all() and (labels.onset[labels.y != 1] == -1).all()
 
 
@@ -50,24 +50,3 @@ def test_failures_by_rule_are_merged_per_host() -> None:
         ("a", "alert", 1000, 1010),
         ("b", "log.unit", 160, 170),
     ]
-
-
-def test_recording_labels_are_read_and_bad_entries_left_out() -> None:
-    table = {
-        "hosts": {"app1": {}, "web1": {}},
-        "faults": [
-            {
-                "id": "f",
-                "kind": "disk_full",
-                "host": "app1",
-                "start": "1",
-                "effect": "5",
-                "end": "9",
-                "also": ["web1/nginx", "app1/x"],
-            },
-            {"id": "g", "kind": "k", "host": "app1", "start": "no time", "effect": "5", "end": "9"},
-            {"id": "h"},
-        ],
-    }
-    found = failures_of_recording(table, lambda text: int(text) * SECOND)
-    assert found == [Failure("app1", "disk_full", 5 * SECOND, 9 * SECOND, 1 * SECOND, "f", ("web1",))]

@@ -36,9 +36,9 @@ class Server:
             return JSONResponse(body, error.status, headers, "application/problem+json")
 
         for receiver in receivers:
-            app.include_router(receiver.router(self.intake))
             if receiver.prefix:
                 app.include_router(receiver.router(self.intake), prefix=receiver.prefix)
+            app.include_router(receiver.router(self.intake))
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
@@ -74,6 +74,11 @@ class Server:
         self.events()
         return self._points
 
+    def forget(self) -> None:
+        """Start anew, for the next test."""
+        self.events()
+        self._events, self._points = [], []
+
     def messages(self) -> list[str]:
         return [e.message for e in self.events()]
 
@@ -85,8 +90,24 @@ class Server:
         return self._events
 
 
+@pytest.fixture(scope="module")
+def module_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    one = Server(tmp_path_factory.mktemp("spool"), request.module.RECEIVERS, SpoolOptions())
+    one.start()
+    yield one
+    one.stop()
+
+
+@pytest.fixture
+def server(module_server: Server) -> Server:
+    """The server of this module, with all of its ``RECEIVERS`` and nothing received."""
+    module_server.forget()
+    return module_server
+
+
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """``serve(receiver, …, max_bytes=…)`` starts a server of the test's own, with options of the spool."""
     with contextlib.ExitStack() as stack:
 
         def start(*receivers: Any, **spool_options: Any) -> Server:

@@ -19,9 +19,7 @@ from logsense.receivers.elastic_bulk import ElasticBulkReceiver, parse_bulk, sco
 NDJSON = {"content-type": "application/x-ndjson"}
 
 
-@pytest.fixture
-def server(serve: Callable[..., Any]) -> Any:
-    return serve(ElasticBulkReceiver())
+RECEIVERS = (ElasticBulkReceiver(),)
 
 
 def bulk_body(count: int, action: str = '{"create":{"_index":"logs-app-default"}}') -> bytes:
@@ -123,6 +121,14 @@ def test_gzip_and_date_suffix(server: Any, client: httpx.Client) -> None:
     body = gzip.compress(bulk_body(3, '{"index":{"_index":"filebeat-2026.01.02"}}'))
     client.post(server.url + "/_bulk", content=body, headers={**NDJSON, "content-encoding": "gzip"})
     assert {e.source for e in server.events()} == {"bulk:filebeat"} and len(server.messages()) == 3
+
+
+@pytest.mark.parametrize("prefix", ["", "/elasticsearch"])
+def test_the_index_of_the_path_is_the_default(server: Any, client: httpx.Client, prefix: str) -> None:
+    body = b'{"index":{}}\n{"message":"a"}\n{"index":{"_index":"own"}}\n{"message":"b"}\n'
+    for path in ("/_bulk", "/app/_bulk", "/app/_doc/_bulk"):
+        assert client.post(server.url + prefix + path, content=body).json()["errors"] is False
+    assert [e.source for e in server.events()] == ["bulk", "bulk:own", "bulk:app", "bulk:own", "bulk:app", "bulk:own"]
 
 
 def test_handshakes_of_the_shippers(server: Any, client: httpx.Client) -> None:

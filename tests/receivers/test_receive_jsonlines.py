@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import socket
 import subprocess
+import time
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -19,9 +22,7 @@ from logsense.receivers.jsonlines import JsonLinesOptions, JsonLinesReceiver, pa
 LOGS, METRICS = "/api/v1/logs", "/api/v1/metrics"
 
 
-@pytest.fixture
-def server(serve: Callable[..., Any]) -> Any:
-    return serve(JsonLinesReceiver())
+RECEIVERS = (JsonLinesReceiver(),)
 
 
 def test_ndjson_flat_nested_and_aliases_mean_the_same(server: Any, client: httpx.Client) -> None:
@@ -123,6 +124,15 @@ def test_a_large_body_is_refused(serve: Callable[..., Any], client: httpx.Client
     assert client.post(server.url + LOGS, content=b"fine").json() == {"accepted": 1}
 
 
+def test_an_announced_large_body_is_refused_before_it_is_sent(serve: Callable[..., Any], tmp_path: Any) -> None:
+    server = serve(JsonLinesReceiver(JsonLinesOptions(BodyLimits(max_body_bytes=1000))))
+    (tmp_path / "big").write_bytes(b"x" * 5_000_000)
+    command = ["curl", "-s", "-o", os.devnull, "-w", "%{http_code} %{size_upload}", "-H", "Expect: 100-continue"]
+    done = subprocess.run([*command, "--data-binary", f"@{tmp_path / 'big'}", server.url + LOGS], capture_output=True)
+    status, sent = done.stdout.split()
+    assert status == b"413" and int(sent) == 0
+
+
 def test_a_full_spool_answers_429_with_retry_after(serve: Callable[..., Any], client: httpx.Client) -> None:
     server = serve(JsonLinesReceiver(), max_bytes=20_000, retry_after_s=7)
     accepted = 0
@@ -147,9 +157,11 @@ def test_metrics_good_and_bad_points(server: Any, client: httpx.Client) -> None:
         {"name": "cpu", "value": None},
         {"value": 1},
         {"name": "x", "value": 1, "timestamp": "yesterday"},
+        {"name": "x", "value": 1, "timestamp": "9999-12-31T00:00:00Z"},
+        {"name": "x", "value": 1, "timestamp": 99999999999},
     ]
     answer = client.post(server.url + METRICS, content="\n".join(map(json.dumps, rows)) + "\n{broken").json()
-    assert answer["accepted"] == 2 and answer["rejected"] == 4 and answer["errors"][0].startswith("point 3")
+    assert answer["accepted"] == 2 and answer["rejected"] == 6 and answer["errors"][0].startswith("point 3")
     first, second = server.points()
     assert (first.timestamp_ns, first.value, first.labels) == (1767323045_500_000_000, 0.5, {"core": "1"})
     assert (second.timestamp_ns, second.value) == (1767323046_000_000_000, 7.0)
@@ -171,7 +183,37 @@ def test_curl_as_people_type_it(server: Any, tmp_path: Any) -> None:
     assert messages[0] == "typed" and len(messages) == 30_001
 
 
+@pytest.mark.parametrize(
+    ("level", "name"),
+    [
+        (3, "error"),
+        (7, "debug"),
+        (0, "emergency"),
+        (30, "info"),
+        (60, "critical"),
+        (99, "99"),
+        (True, "true"),
+        ("W", "W"),
+    ],
+)
+def test_numeric_levels(level: Any, name: str) -> None:
+    (event,) = parse_events(json.dumps({"msg": "m", "level": level, "hostname": 7}).encode(), "", "t")
+    assert event.fields == {"log.level": name, "host.name": "7"}
+
+
+def test_a_client_that_hangs_up_leaves_nothing(server: Any, client: httpx.Client, caplog: Any) -> None:
+    head = f"POST {LOGS} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(head.encode() + b"half a line")
+        time.sleep(0.2)
+    assert client.post(server.url + LOGS, content=b"whole line").json() == {"accepted": 1}
+    time.sleep(0.1)
+    assert server.messages() == ["whole line"]
+    assert "Exception in ASGI" not in caplog.text
+
+
 def test_parsing_never_raises_on_odd_nesting() -> None:
-    deep = '{"a":' * 900 + "1" + "}" * 900
-    (event,) = parse_events(deep.encode(), "application/x-ndjson", "t")
-    assert event.message == deep
+    for depth in (100, 255, 900, 985, 1010, 100_000):
+        deep = '{"a":' * depth + "1" + "}" * depth
+        (event,) = parse_events(deep.encode(), "application/x-ndjson", "t")
+        assert event.message == deep

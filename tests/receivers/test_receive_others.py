@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,21 +29,17 @@ from logsense.record import MetricPoint
 ENCODED = {k: base64.b64decode(v) for k, v in json.loads((Path(__file__).parent / "encoded.json").read_text()).items()}
 PROTOBUF = {"content-type": "application/x-protobuf"}
 NS = 1767323045 * 10**9
+RECEIVERS = (LokiReceiver(), OtlpHttpReceiver(), SplunkHecReceiver(), DatadogReceiver(), RemoteWriteReceiver())
 
 
 # Loki
 
 
-@pytest.fixture
-def loki(serve: Callable[..., Any]) -> Any:
-    return serve(LokiReceiver())
-
-
-def test_loki_protobuf(loki: Any, client: httpx.Client) -> None:
+def test_loki_protobuf(server: Any, client: httpx.Client) -> None:
     headers = {**PROTOBUF, "content-encoding": "snappy", "x-scope-orgid": "t1"}
-    answer = client.post(loki.url + "/loki/api/v1/push", content=ENCODED["loki_push"], headers=headers)
+    answer = client.post(server.url + "/loki/api/v1/push", content=ENCODED["loki_push"], headers=headers)
     assert answer.status_code == 204 and answer.content == b""
-    first, second = loki.events()
+    first, second = server.events()
     labels = {"host.name": "web1", "service.name": "shop", "log.level": "error", "labels.q": 'a "b" c'}
     assert (first.message, first.source) == ("payment failed", "loki")
     assert first.fields == {"@timestamp": "2026-01-02T03:04:05.123456789Z", "organization.id": "t1", **labels}
@@ -52,21 +47,21 @@ def test_loki_protobuf(loki: Any, client: httpx.Client) -> None:
     assert second.fields["trace.id"] == "abc" and second.fields["labels.pod"] == "p-1"
 
 
-def test_loki_json_old_and_new(loki: Any, client: httpx.Client) -> None:
+def test_loki_json_old_and_new(server: Any, client: httpx.Client) -> None:
     new = {"streams": [{"stream": {"job": "j"}, "values": [[str(NS + 5), "a"], [str(NS), "b", {"level": "warn"}]]}]}
     old = {"streams": [{"labels": '{app="x"}', "entries": [{"ts": "2026-01-02T03:04:05.000000005Z", "line": "c"}]}]}
-    assert client.post(loki.url + "/loki/api/v1/push", json=new).status_code == 204
-    assert client.post(loki.url + "/api/prom/push", json=old).status_code == 204
-    a, b, c = loki.events()
+    assert client.post(server.url + "/loki/api/v1/push", json=new).status_code == 204
+    assert client.post(server.url + "/api/prom/push", json=old).status_code == 204
+    a, b, c = server.events()
     assert a.fields == {"@timestamp": "2026-01-02T03:04:05.000000005Z", "service.name": "j"}
     assert b.fields["log.level"] == "warn" and a.fields["@timestamp"] == c.fields["@timestamp"]
     assert c.fields["service.name"] == "x"
-    assert client.get(loki.url + "/ready").text == "ready\n"
+    assert client.get(server.url + "/ready").text == "ready\n"
 
 
-def test_loki_refuses_with_text(loki: Any, client: httpx.Client) -> None:
+def test_loki_refuses_with_text(server: Any, client: httpx.Client) -> None:
     for body in ({"streams": [{"values": [["x", "y"]]}]}, {"streams": 1}, []):
-        answer = client.post(loki.url + "/loki/api/v1/push", json=body)
+        answer = client.post(server.url + "/loki/api/v1/push", json=body)
         assert answer.status_code == 400 and answer.headers["content-type"].startswith("text/plain")
 
 
@@ -76,11 +71,6 @@ def test_labels() -> None:
 
 
 # OTLP
-
-
-@pytest.fixture
-def otlp(serve: Callable[..., Any]) -> Any:
-    return serve(OtlpHttpReceiver())
 
 
 def check_otlp_events(events: list[Any]) -> None:
@@ -103,36 +93,36 @@ def check_otlp_events(events: list[Any]) -> None:
     assert second.fields["@timestamp"] == "2026-01-02T03:04:06Z" and second.fields["log.level"] == "warning"
 
 
-def test_otlp_logs_protobuf(otlp: Any, client: httpx.Client) -> None:
-    answer = client.post(otlp.url + "/v1/logs", content=ENCODED["otlp_logs"], headers=PROTOBUF)
+def test_otlp_logs_protobuf(server: Any, client: httpx.Client) -> None:
+    answer = client.post(server.url + "/v1/logs", content=ENCODED["otlp_logs"], headers=PROTOBUF)
     assert answer.status_code == 200 and answer.content == b""  # an empty ExportLogsServiceResponse
     assert answer.headers["content-type"] == "application/x-protobuf"
-    check_otlp_events(otlp.events())
+    check_otlp_events(server.events())
 
 
-def test_otlp_logs_json(otlp: Any, client: httpx.Client) -> None:
+def test_otlp_logs_json(server: Any, client: httpx.Client) -> None:
     document = pb.decode(ENCODED["otlp_logs"], LOGS)
     for resource in document["resourceLogs"]:
         for record in resource["scopeLogs"][0]["logRecords"]:  # 64-bit integers are strings in proto3 JSON
             record.update({k: str(v) for k, v in record.items() if k.endswith("UnixNano")})
-    answer = client.post(otlp.url + "/otlp/v1/logs", json=document)
+    answer = client.post(server.url + "/otlp/v1/logs", json=document)
     assert answer.json() == {"partialSuccess": {}}
-    check_otlp_events(otlp.events())
+    check_otlp_events(server.events())
 
 
-def test_otlp_a_bad_record_costs_only_itself(otlp: Any, client: httpx.Client) -> None:
+def test_otlp_a_bad_record_costs_only_itself(server: Any, client: httpx.Client) -> None:
     records = [{"body": {"stringValue": "good"}}, {"timeUnixNano": "soon", "body": {"stringValue": "bad"}}, 7]
     document = {"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}
-    answer = client.post(otlp.url + "/v1/logs", json=document).json()
-    assert answer["partialSuccess"]["rejectedLogRecords"] == "2" and otlp.messages() == ["good"]
-    answer = client.post(otlp.url + "/v1/logs", content=b"\xff", headers=PROTOBUF)
+    answer = client.post(server.url + "/v1/logs", json=document).json()
+    assert answer["partialSuccess"]["rejectedLogRecords"] == "2" and server.messages() == ["good"]
+    answer = client.post(server.url + "/v1/logs", content=b"\xff", headers=PROTOBUF)
     assert answer.status_code == 400 and b"no OTLP export request" in answer.content
 
 
-def test_otlp_metrics(otlp: Any, client: httpx.Client) -> None:
-    assert client.post(otlp.url + "/v1/metrics", content=ENCODED["otlp_metrics"], headers=PROTOBUF).status_code == 200
+def test_otlp_metrics(server: Any, client: httpx.Client) -> None:
+    assert client.post(server.url + "/v1/metrics", content=ENCODED["otlp_metrics"], headers=PROTOBUF).status_code == 200
     service = {"service": "shop"}
-    assert otlp.points() == [
+    assert server.points() == [
         MetricPoint("queue.length", "web1", NS, -3.0, {**service, "queue": "mail"}),
         MetricPoint("orders", "web1", NS, 2.5, service),
         MetricPoint("latency.count", "web1", NS, 4.0, service),
@@ -145,19 +135,14 @@ def test_otlp_metrics(otlp: Any, client: httpx.Client) -> None:
 # Splunk HEC
 
 
-@pytest.fixture
-def hec(serve: Callable[..., Any]) -> Any:
-    return serve(SplunkHecReceiver())
-
-
-def test_hec_events_with_and_without_separators(hec: Any, client: httpx.Client) -> None:
+def test_hec_events_with_and_without_separators(server: Any, client: httpx.Client) -> None:
     a = {"time": 1767323045.5, "host": "web1", "source": "/var/log/x", "sourcetype": "nginx", "event": "plain"}
     b = {"time": "1767323046", "event": {"msg": "object", "level": "error"}, "fields": {"app": "shop", "n": 1}}
     for separator in ("", "\n", "\r\n  "):
         body = separator.join(map(json.dumps, (a, b)))
-        answer = client.post(hec.url + "/services/collector/event?host=default", content=body)
+        answer = client.post(server.url + "/services/collector/event?host=default", content=body)
         assert answer.content == b'{"text":"Success","code":0}'
-    events = hec.events()
+    events = server.events()
     assert [e.message for e in events] == ["plain", "object"] * 3
     assert events[0].fields == {
         "@timestamp": "2026-01-02T03:04:05.500Z",
@@ -174,16 +159,16 @@ def test_hec_events_with_and_without_separators(hec: Any, client: httpx.Client) 
     }
 
 
-def test_hec_raw_metrics_and_health(hec: Any, client: httpx.Client) -> None:
-    client.post(hec.url + "/services/collector/raw?host=h&sourcetype=st", content="one\r\n\ntwo")
-    assert [(e.message, e.fields) for e in hec.events()] == [
+def test_hec_raw_metrics_and_health(server: Any, client: httpx.Client) -> None:
+    client.post(server.url + "/services/collector/raw?host=h&sourcetype=st", content="one\r\n\ntwo")
+    assert [(e.message, e.fields) for e in server.events()] == [
         (text, {"host.name": "h", "event.dataset": "st"}) for text in ("one", "two")
     ]
     metric = {"time": 1767323045, "event": "metric", "host": "h", "fields": {"metric_name:cpu": 0.5, "core": "1"}}
-    assert client.post(hec.url + "/services/collector", json=metric).json()["code"] == 0
-    assert hec.points() == [MetricPoint("cpu", "h", NS, 0.5, {"core": "1"})]
-    assert client.get(hec.url + "/services/collector/health").json()["code"] == 17
-    assert client.options(hec.url + "/services/collector").status_code == 200
+    assert client.post(server.url + "/services/collector", json=metric).json()["code"] == 0
+    assert server.points() == [MetricPoint("cpu", "h", NS, 0.5, {"core": "1"})]
+    assert client.get(server.url + "/services/collector/health").json()["code"] == 17
+    assert client.options(server.url + "/services/collector").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -197,17 +182,18 @@ def test_hec_raw_metrics_and_health(hec: Any, client: httpx.Client) -> None:
         ("[1]", 6, 0),
     ],
 )
-def test_hec_refusals_have_its_codes(hec: Any, client: httpx.Client, body: str, code: int, number: int | None) -> None:
-    answer = client.post(hec.url + "/services/collector", content=body)
+def test_hec_refusals_have_its_codes(
+    server: Any, client: httpx.Client, body: str, code: int, number: int | None
+) -> None:
+    answer = client.post(server.url + "/services/collector", content=body)
     assert answer.status_code == 400 and answer.json()["code"] == code
-    assert answer.json().get("invalid-event-number") == number and hec.messages() == []
+    assert answer.json().get("invalid-event-number") == number and server.messages() == []
 
 
 # Datadog
 
 
-def test_datadog(serve: Callable[..., Any], client: httpx.Client) -> None:
-    server = serve(DatadogReceiver())
+def test_datadog(server: Any, client: httpx.Client) -> None:
     entry = {"message": "m", "status": "warn", "timestamp": 1767323045123, "hostname": "h", "service": "s"}
     entry |= {"ddsource": "nginx", "ddtags": "env:prod,team:a"}
     assert client.post(server.url + "/api/v2/logs", json={}).status_code == 202  # the agent's probe
@@ -228,8 +214,7 @@ def test_datadog(serve: Callable[..., Any], client: httpx.Client) -> None:
 # Prometheus
 
 
-def test_remote_write(serve: Callable[..., Any], client: httpx.Client) -> None:
-    server = serve(RemoteWriteReceiver())
+def test_remote_write(server: Any, client: httpx.Client) -> None:
     second = {"content-type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"}
     for name, headers in (("remote_write_1", PROTOBUF), ("remote_write_2", second)):
         headers = {**headers, "content-encoding": "snappy"}

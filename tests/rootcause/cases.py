@@ -50,11 +50,14 @@ def incident(**more) -> Incident:
 
 
 def oom_behind_a_proxy() -> Evidence:
+    refused = "connect() failed (111: Connection refused) while connecting to upstream"
+    killed = "Memory cgroup out of memory: Killed process 7 (orders-api) total-vm:99kB"
+    exited = "orders-api.service: Main process exited, code=killed, status=9/KILL"
     return evidence(
         [
-            template("web1", "nginx", "connect() failed (111: Connection refused) while connecting to upstream", 40, at=12),
-            template("app1", "kernel", "Memory cgroup out of memory: Killed process 7 (orders-api) total-vm:99kB", 1, at=5),
-            template("app1", "systemd", "orders-api.service: Main process exited, code=killed, status=9/KILL", 1, at=6),
+            template("web1", "nginx", refused, 40, at=12),
+            template("app1", "kernel", killed, 1, at=5),
+            template("app1", "systemd", exited, 1, at=6),
             template("app1", "orders-api", "GET / -> 200", 90, before=400),
         ],
         [series("app1", "system.memory.utilization", 0.4, lambda s: min(1.0, 0.9 + s / 100)),

@@ -125,6 +125,8 @@ not a time,1,2,3
 2026-01-02T04:04:07+01:00,nan,0.27
 
 1767323048.5,0.7
+9999-12-31T00:00:00Z,1
+99999999999,1
 """
 
 
@@ -144,7 +146,7 @@ def test_recorded_metrics(tmp_path: Path) -> None:
         MetricPoint("system.cpu.utilization", "db1", base + 3_500_000_000, 0.7),
         MetricPoint("load", "web1", base, 1000.0),
     ]
-    assert reader.skipped == 2
+    assert reader.skipped == 4
     assert sum(told) == sum(p.stat().st_size for p in tmp_path.iterdir())
 
 

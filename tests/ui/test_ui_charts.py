@@ -25,7 +25,7 @@ def points(values: list[Any]) -> list[list[Any]]:
 
 @given(st.lists(VALUES, max_size=60))
 def test_pictures_are_well_formed_whatever_the_values(values: list[Any]) -> None:
-    for picture in (sparks.sparkline(points(values), '<"&'), sparks.bars(points(values), 60, '<"&')):
+    for picture in (sparks.sparkline(points(values), '<"&'), sparks.histogram(points(values), 60, '<"&')):
         ElementTree.fromstring(f"<div>{picture}</div>")
         assert "nan" not in picture
         assert "inf" not in picture
@@ -65,6 +65,27 @@ def test_metric_chart_carries_points_marks_and_shading() -> None:
     assert "100.0" in text
     assert charts.PALETTE["dark"]["line"] in text
     assert "CustomJS" not in text  # the Content-Security-Policy would refuse it
+
+
+@given(st.floats(-1e15, 1e15), st.floats(1e-3, 1e15))
+def test_ticks_are_few_and_inside(low: float, rise: float) -> None:
+    high = low + rise
+    places = charts.ticks(low, high)
+    assert len(places) <= 7
+    assert all(low - rise * 1e-6 <= at <= high + rise * 1e-6 for at in places)
+
+
+def test_ticks_are_round() -> None:
+    assert charts.ticks(0, 41_000_000) == [0, 20_000_000, 40_000_000]
+    assert charts.ticks(0, 12_345) == [0, 5_000, 10_000]
+
+
+def test_few_bars_are_not_blown_up() -> None:
+    picture = sparks.histogram(points([5]), 60, "Found")
+    root = ElementTree.fromstring(f"<div>{picture}</div>")
+    [bar] = root.iter("rect")
+    assert float(bar.get("width") or 0) < 600 / 20
+    assert 250 < float(bar.get("x") or 0) < 350
 
 
 def test_charts_of_nothing_do_not_fail() -> None:

@@ -30,6 +30,17 @@ def test_highlight_shows_the_same_text_as_visible(text: str, words: list[str]) -
     assert marked.replace("<mark>", "").replace("</mark>", "") == str(f.visible(text, 10_000))
 
 
+@given(ANY_TEXT)
+def test_prose_differs_from_visible_only_by_code(text: str) -> None:
+    shown = str(f.prose(text, 10_000))
+    assert shown.replace("<code>", "`").replace("</code>", "`") == str(f.visible(text, 10_000))
+    assert shown.count("<code>") == shown.count("</code>")
+
+
+def test_prose_sets_quoted_log_text_as_code() -> None:
+    assert f.prose("`<b> failed` twice") == "<code>&lt;b&gt; failed</code> twice"
+
+
 def test_visible_names_what_it_shows() -> None:
     shown = f.visible("a\x1b[31mb\u202ec")
     assert ">ESC</span>[31mb" in shown

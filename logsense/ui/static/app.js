@@ -106,7 +106,7 @@
     current?.classList.remove("current");
     current = items[Math.min(items.length - 1, Math.max(0, at < 0 ? (step > 0 ? 0 : items.length - 1) : at + step))];
     current.classList.add("current");
-    const link = $("a.msg, a", current);
+    const link = $("a.msg", current) || $("a", current);
     link?.focus({ preventScroll: true });
     current.scrollIntoView({ block: "nearest" });
   };

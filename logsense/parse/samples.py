@@ -49,7 +49,9 @@ def _split_sections(format_: Format, token: Any, rest: str) -> tuple[str, list[t
         if label is not None:
             sections.append((label, [format_.group(other, "message") or ""]))
         else:
-            (sections[-1][1] if sections else plain).append(line)
+            (sections[-1][1] if sections else plain).append(
+                line.removeprefix(rule.indent) if rule is not None else line
+            )
     return "\n".join(plain), [(label, "\n".join(lines)) for label, lines in sections]
 
 
