@@ -97,10 +97,8 @@ class PipelineSpec:
     time_zone: str = "UTC"
     #: What to read.
     source: list[SourceSpec] = field(default_factory=list)
-    #: How far forecasts look ahead, in seconds.
-    horizon_s: int = 300
-    #: Budget of false alarms a day that thresholds are set by; 0 keeps the setting of the installation.
-    false_alarms_per_day: float = 0.0
+    #: ``[settings.<section>]``: what this scenario changes of logsense.toml when it is read with ``--pipeline``.
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -109,6 +107,11 @@ class Settings:
 
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
     file: Path | None = None
+
+    def over(self, tables: dict[str, dict[str, Any]]) -> Settings:
+        """These settings with ``tables`` beneath: what the installation states wins over what a pipeline suggests."""
+        names = {*self.tables, *tables}
+        return Settings({n: {**tables.get(n, {}), **self.tables.get(n, {})} for n in names}, self.file)
 
     def section(self, name: str) -> Any:
         where = str(self.file or "")
@@ -119,7 +122,11 @@ def load_settings(path: Path | None) -> Settings:
     """Read ``logsense.toml``; every section is checked now, so that a mistake stops the start."""
     if path is None:
         return Settings()
-    tables = _read(path)
+    return check_tables(_read(path), path)
+
+
+def check_tables(tables: dict[str, Any], path: Path) -> Settings:
+    """Settings of ``tables``, after building every section once."""
     for key in tables:
         if key not in SECTIONS:
             raise _unknown(path, key, list(SECTIONS), kind="section")
@@ -139,6 +146,7 @@ def load_pipeline(path: Path) -> PipelineSpec:
             where=str(path),
             fix='add [[source]] with type = "tail" and path = "…"',
         )
+    check_tables(spec.settings, path)
     for source in spec.source:
         if source.type not in ("tail", "metrics_csv"):
             raise BadConfig(

@@ -270,7 +270,7 @@ def ingest_pipeline(
 ) -> dict[str, Any]:  # fmt: skip
     """Read recordings laid out as ``pipeline`` says."""
     spec = find_pipeline(pipeline)
-    run = Ingest(data, settings, progress=progress, models=models)
+    run = Ingest(data, settings.over(spec.settings), progress=progress, models=models)
     for root in roots:
         add_recording(run, spec, root)
     return run.finish()

@@ -7,6 +7,8 @@ work in a thread of their own and only ever see templates.
 
 from __future__ import annotations
 
+import json
+import logging
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -19,17 +21,19 @@ from logsense.config import Settings
 from logsense.detect import FOREVER, Window, Windows, derived_points
 from logsense.diagnosis import explain
 from logsense.enricher import BackgroundEnricher
+from logsense.errors import LogsenseError
 from logsense.incidents import Dependencies, Incidents, effective, similar
 from logsense.index.embedded import EmbeddedIndex
 from logsense.mine import Miner
-from logsense.parse import Parser
-from logsense.parse.redact import Redactor
+from logsense.parse import Parser, Redactor
 from logsense.predict.forecaster import Forecaster
 from logsense.predict.windows import HostWindow, TemplateCount, WindowSignal
 from logsense.record import LEVELS, Incident, LogRecord, MetricPoint, RawEvent, Signal
 
 if TYPE_CHECKING:
     from logsense.predict.failure import FailureModel
+
+log = logging.getLogger(__name__)
 
 ORDER = ("parse", "redact", "mine", "dependencies", "windows", "index")
 ANALYSIS = ("detect", "incidents", "rootcause", "predict")
@@ -105,8 +109,11 @@ class Pipeline:
             component.load(self.db)
         row = self.db.execute("SELECT value FROM worker_state WHERE name = 'position'").fetchone()
         self.position: str | None = row[0] if row else None
+        row = self.db.execute("SELECT value FROM worker_state WHERE name = 'pending'").fetchone()
+        held = [RawEvent(*event) for event in json.loads(row[0])] if row else []
         self._past = self.index.source_stats()
         self._texts.update((t.id, t.text) for t in self.miner.templates())
+        self._take(self.parser.resume(held), replay=True)
 
     # -- lines --------------------------------------------------------------------------------------------------
 
@@ -159,6 +166,8 @@ class Pipeline:
         try:
             for component in self._stateful:
                 component.save(self.db)
+            held = [[e.message, e.source, e.received_ns, e.fields, e.id] for e in self.parser.pending()]
+            self.db.execute("INSERT OR REPLACE INTO worker_state VALUES ('pending', ?)", (json.dumps(held),))
             if position is not None:
                 self.db.execute("INSERT OR REPLACE INTO worker_state VALUES ('position', ?)", (position,))
             self.db.execute("COMMIT")
@@ -268,7 +277,14 @@ def model_in_use(data: Path) -> FailureModel | None:
     from logsense.lifecycle.store import ModelStore
 
     store = ModelStore(registry.model_folders(data))
-    return load_model(store) if store.in_use("failure") else None
+    if store.in_use("failure") is None:
+        return None
+    try:
+        return load_model(store)
+    except LogsenseError as error:
+        # Forecasts without a model are better than no pipeline; `logsense models` shows the same reason.
+        log.warning("the failure model is not used: %s", error)
+        return None
 
 
 def host_windows(window: Window, signals: Sequence[Signal]) -> list[HostWindow]:

@@ -27,6 +27,7 @@ from logsense.lifecycle.run import Run, collect, fit, preprocess
 from logsense.lifecycle.run import score as score_model
 from logsense.lifecycle.store import ModelStore
 from logsense.lifecycle.train import TrainOptions
+from logsense.predict.failure import FailureModel
 from logsense.predict.labels import Failure
 from logsense.predict.windows import HostWindow
 from logsense.record import Incident
@@ -56,7 +57,8 @@ def play(folder: Path, settings: Settings, progress: Progress | None = None) -> 
     labels = read_label_file(folder)
     windows: list[HostWindow] = []
     with tempfile.TemporaryDirectory(prefix="logsense-trial-") as data:
-        run = Ingest(Path(data), settings, models=False, progress=progress, observe=windows.extend)
+        spec = find_pipeline(str(labels["scenario"]))
+        run = Ingest(Path(data), settings.over(spec.settings), models=False, progress=progress, observe=windows.extend)
         assert run.worker is not None  # the folder is ours alone
         pipeline = run.worker.pipeline
         opened: dict[str, int] = {}
@@ -67,7 +69,7 @@ def play(folder: Path, settings: Settings, progress: Progress | None = None) -> 
             opened[incident.id] = pipeline.incidents.opened_ns(incident.id)
 
         run.on_incident = told
-        add_recording(run, find_pipeline(str(labels["scenario"])), folder)
+        add_recording(run, spec, folder)
         run.finish()
     return Played(recording_name(folder), labels, sorted(found.values(), key=lambda i: i.start_ns), opened, windows)
 
@@ -119,8 +121,7 @@ def evaluate_model(
     """A stored version on recordings, beside the baselines."""
     store = ModelStore(registry.model_folders(data))
     model = load_model(store, name, version)
-    dataset = _dataset(folders, settings, progress)
-    return evaluate(model, dataset).to_dict()
+    return evaluate(model, _dataset(folders, settings, model, progress)).to_dict()
 
 
 def promote(
@@ -135,7 +136,8 @@ def promote(
     """Put a version in use unless it does worse on ``folders`` (default: the held-out samples)."""
     store = ModelStore(registry.model_folders(data))
     held_out = folders or [f for f in default_recordings() if f.parent.name == "holdout"] or default_recordings()
-    decision = promote_model(store, name, version, _dataset(held_out, settings, None), force=force)
+    dataset = _dataset(held_out, settings, load_model(store, name, version), None)
+    decision = promote_model(store, name, version, dataset, force=force)
     text = (
         f"{name} {version} is in use: {decision.why}."
         if decision.promoted
@@ -187,8 +189,10 @@ def _recording(played: Played) -> Recording:
     return Recording(played.name, played.windows, failures_of(played.labels))
 
 
-def _dataset(folders: Iterable[Path], settings: Settings, progress: Progress | None) -> Dataset:
-    return build_dataset((_recording(play(f, settings, progress)) for f in folders), settings.section("predict"))
+def _dataset(folders: Iterable[Path], settings: Settings, model: FailureModel, progress: Progress | None) -> Dataset:
+    """Recordings in the terms of ``model``: its steps, look-backs and horizon."""
+    recordings = (_recording(play(f, settings, progress)) for f in folders)
+    return build_dataset(recordings, model.options(settings.section("predict")))
 
 
 def _scenario(name: str, report: Report, incidents: dict[str, Incident]) -> dict[str, Any]:

@@ -56,7 +56,7 @@ EVIDENCE: dict[str, tuple[list[tuple[str, str]], list[tuple[str, str, float]]]] 
         [("db1", "postgresql.locks.waiting", 3), ("db1", "db.client.latency", 5)],
     ),
     "connection-leak": (
-        [("db1/postgresql", "too many clients"), ("app1/shop-app", "too many clients")],
+        [("db1/postgresql", "too many clients"), ("shop1/shop-app", "too many clients")],
         [("db1", "postgresql.backends", 29), ("db1", "db.client.errors", 1)],
     ),
     "backend-killed": (
@@ -68,7 +68,7 @@ EVIDENCE: dict[str, tuple[list[tuple[str, str]], list[tuple[str, str, float]]]] 
         [],
     ),
     "dropped-index": (
-        [("db3/mariadb-slow", "Query_time"), ("app1/shop-app", r"history took")],
+        [("db3/mariadb-slow", "Query_time"), ("shop1/shop-app", r"history took")],
         [("db3", "mysql.rows_examined", 200_000), ("db3", "db.client.latency", 0.3)],
     ),
     "replication-cut": (
@@ -76,7 +76,7 @@ EVIDENCE: dict[str, tuple[list[tuple[str, str]], list[tuple[str, str, float]]]] 
         [("db2", "postgresql.replication.delay", 40), ("db1", "postgresql.replication.lag", 10_000)],
     ),
     "cache-full": (
-        [("app1/shop-app", "OOM command not allowed")],
+        [("shop1/shop-app", "OOM command not allowed")],
         [("cache1", "redis.memory.used", 25e6), ("cache1", "db.client.errors", 1)],
     ),
     "disk-full/postgresql": (

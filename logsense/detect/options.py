@@ -28,7 +28,7 @@ class LogAnomalyOptions:
     #: Length of a window in seconds; the same as ``windows.window_s``.
     window_s: int = 10
     #: Windows that a host must have been watched for before anything about it is scored.
-    warmup_windows: int = 18
+    warmup_windows: int = 24
     #: Signals a day that are accepted on healthy data, over all templates and hosts together.
     false_alarms_per_day: float = 20.0
     #: An episode that lasts this many seconds is taken for the new normal.
@@ -48,7 +48,7 @@ class MetricAnomalyOptions:
     #: Length of a window in seconds; the same as ``windows.window_s``.
     window_s: int = 10
     #: Windows that a series must have been watched for before it is scored.
-    warmup_windows: int = 18
+    warmup_windows: int = 24
     #: Windows of the past that a series is compared with.
     history_windows: int = 360
     #: Episodes a day that are accepted on healthy data, per host.

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 
-from logsense.incidents.evidence import aspect, strength
+from logsense.incidents.evidence import PRIOR, aspect, strength
 from logsense.incidents.naming import severity_of, title_of
 from logsense.incidents.options import IncidentOptions
 from logsense.record import Incident, Signal
@@ -162,8 +162,9 @@ class Incidents:
 
     def _absorb(self, group: Group, signal: Signal) -> None:
         known = signal.id in group.signals
+        if group.id == "" or self._extends(group, signal):
+            group.last_ns = max(group.last_ns, signal.end_ns)
         group.start_ns = min(group.start_ns, max(signal.start_ns, group.start_ns - self.options.join_s * SECOND))
-        group.last_ns = max(group.last_ns, signal.end_ns)
         group.pipeline = group.pipeline or signal.pipeline
         if not known:
             group.count += 1
@@ -180,6 +181,14 @@ class Incidents:
         if not known and len(group.phrases) < MAX_PHRASES:
             group.phrases.extend(sorted(phrases(signal) - set(group.phrases)))
         self._lead(group, signal)
+
+    def _extends(self, group: Group, signal: Signal) -> bool:
+        """Does this keep an incident alive? What would open one by itself does, or more of what was as strong.
+
+        A stray error a minute after the end is listed, but must not bridge the time to the next trouble.
+        """
+        known = max(group.signals.get(signal.id, 0.0), group.templates.get(signal.template_id, 0.0))
+        return max(signal.score, known) + PRIOR.get(signal.kind, 0.0) >= self.bar()
 
     def _lead(self, group: Group, signal: Signal) -> None:
         lead = {

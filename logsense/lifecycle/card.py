@@ -85,6 +85,16 @@ def dumps(table: dict[str, Any], prefix: str = "") -> str:
     return text
 
 
+def _filled(items: list[str], width: int = 116) -> str:
+    """Items with commas, as many on a line as fit; a long one has its own."""
+    lines = [""]
+    for item in items:
+        if lines[-1] and len(lines[-1]) + len(item) > width:
+            lines.append("")
+        lines[-1] += f" {item}," if lines[-1] else f"  {item},"
+    return "\n".join(lines) + "\n"
+
+
 def _key(key: str) -> str:
     return key if key and all(c.isascii() and (c.isalnum() or c in "-_") for c in key) else json.dumps(key)
 
@@ -101,7 +111,7 @@ def _value(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         items = [_value(v) for v in value if v is not None]
         one_line = f"[{', '.join(items)}]"
-        return one_line if len(one_line) < 100 else "[\n" + "".join(f"  {item},\n" for item in items) + "]"
+        return one_line if len(one_line) < 100 else "[\n" + _filled(items) + "]"
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items() if v is not None) + " }"
     # JSON escapes are TOML escapes, but JSON leaves DEL as it is and TOML does not allow it

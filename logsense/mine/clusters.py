@@ -13,12 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from logsense.mine.masks import WILDCARD
 from logsense.mine.tokens import Roles, render
 from logsense.mine.tokens import split as split_tokens
-from logsense.mine.tree import TreeOptions, new_tree
+from logsense.mine.tree import TreeOptions, new_cluster, new_tree
 
 # Names whose values vary, per service. Each new one is looked for in all templates, so endless ones would cost.
 _MAX_VARIED = 1000
@@ -124,7 +123,7 @@ class ServiceClusters:
         return [t if (i == 0 and shared) or self._roles.is_fixed(t) else WILDCARD for i, t in enumerate(tokens)]
 
     def _file(self, cluster: Cluster) -> None:
-        from_tree = _log_cluster(["L" + cluster.layout, cluster.first, *cluster.tokens[1:]], cluster.number)
+        from_tree = new_cluster(["L" + cluster.layout, cluster.first, *cluster.tokens[1:]], cluster.number)
         self.clusters.append(cluster)
         self._drain.id_to_cluster[cluster.number] = from_tree
         self._drain.add_seq_to_prefix_tree(self._drain.root_node, from_tree)
@@ -247,9 +246,3 @@ class ServiceClusters:
             else:
                 self._index(cluster)
         self.keys = dict(keys)
-
-
-def _log_cluster(tokens: list[str], number: int) -> Any:
-    from drain3.drain import LogCluster
-
-    return LogCluster(tokens, number)

@@ -147,9 +147,8 @@ class Miner:
     def _count_cached(self) -> None:
         self._cached += 1
         if self._cached > self.options.line_cache:
-            for service in self._services.values():
-                service.fast.clear()
-                service.flat.clear()
+            for service in (*self._services.values(), self._overflow):
+                service.forget()
             self._cached = 0
 
     def changed(self) -> list[Template]:
@@ -192,7 +191,10 @@ class Miner:
         )
 
     def _head(self, text: str) -> str:
-        """The part of a long or multi-line message that is mined, with one variable for what is cut off."""
+        """The part of a long or multi-line message that is mined, with one variable for what is cut off.
+
+        Its value is not repeated in the parameters (it may be megabytes): it is given as ``<*>``.
+        """
         frames = _FRAMES.search(text, 0, self.options.max_chars)
         end = frames.start() if frames else len(text)
         if end > self.options.max_chars:

@@ -87,11 +87,12 @@ class Roles:
         return before if before in self._words.introducers else ""
 
     def ends(self, tokens: Sequence[str], i: int) -> bool:
-        """Whether the phrase of token ``i`` ends with it: "user root by", not "user authentication methods"."""
+        """Whether the phrase of token ``i`` ends with it: "user root by", "user root accepted", but not "user
+        authentication methods"."""
         if i + 1 == len(tokens):
             return True
         after = tokens[i + 1]
-        return after == WILDCARD or after in DELIMITERS or after.lower() in self._words.prepositions
+        return after == WILDCARD or self.is_fixed(after) or after.lower() in self._words.prepositions
 
     @staticmethod
     def is_unit(tokens: Sequence[str], i: int) -> bool:
@@ -105,8 +106,9 @@ class Roles:
             return 2
         if i and tokens[i - 1] in _QUOTES and i + 1 < len(tokens) and tokens[i + 1] in _QUOTES:
             return 2
-        if self.context(tokens, i):
-            return 2
+        context = self.context(tokens, i)
+        if context:
+            return 2 if context.endswith("=") or self.ends(tokens, i) else 0  # "node joining the cluster"
         j = _before(tokens, i)
         return 1 if j >= 0 and tokens[j].lower() in self._words.prepositions else 0
 

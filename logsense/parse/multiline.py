@@ -50,6 +50,11 @@ class Draft:
         self.count += 1
         self.last_ns = event.received_ns
 
+    def events(self) -> list[RawEvent]:
+        """The lines as they came; those after the first need no id, the record takes the first one's."""
+        first = self.event
+        return [first, *(RawEvent(line, first.source, self.last_ns, first.fields) for line in self.raw)]
+
     def joined_rest(self) -> str:
         return "\n".join(self.rest) if self.rest else ""
 

@@ -22,6 +22,7 @@ from operator import attrgetter
 from typing import Any
 
 from logsense.parse.format import Format
+from logsense.parse.hints import HINTS, SERVICE, HintedFormats
 from logsense.parse.levels import leading_level, level_of
 from logsense.parse.loader import Formats
 from logsense.parse.multiline import Assembler, Draft, Stream
@@ -32,7 +33,7 @@ from logsense.record import LogRecord, RawEvent
 # What tells streams of one source apart: lines of two hosts or containers are never joined to one record.
 _IDENTITY = ("host.name", "log.file.path", "container.id", "kubernetes.pod.uid", "kubernetes.pod.name", "process.pid",
              "service.name")  # fmt: skip
-_STATED = frozenset({"@timestamp", "host.name", "service.name", "log.level", "pipeline", "message"})
+_STATED = frozenset({"@timestamp", "host.name", "service.name", "log.level", "pipeline", "message", *HINTS})
 _PARTIAL_CHARS = 16_000  # container runtimes cut lines at 16 KiB
 
 
@@ -56,6 +57,7 @@ class Parser:
         """``formats``: compiled with the same options, to share them between parsers of one thread."""
         self._options = options or ParseOptions()
         self._formats = formats or Formats(self._options)
+        self._hinted = HintedFormats(self._options, self._formats)
         self._assembler = Assembler(self._options)
         self._streams: OrderedDict[str, Stream] = OrderedDict()
         self._counters: dict[str, Counters] = {}
@@ -73,7 +75,7 @@ class Parser:
             key = event.source if not fields else _stream_key(event)
             stream = self._streams.get(key)
             if stream is None:
-                stream = self._open(key, event.source, done)
+                stream = self._open(key, event, done)
             elif len(self._streams) > 1024:
                 self._streams.move_to_end(key)
             stream.counters.accepted += 1
@@ -101,6 +103,25 @@ class Parser:
             records.append(record)
         return records
 
+    def pending(self) -> list[RawEvent]:
+        """The lines of records that are still held, in order: what must survive a restart (see ``resume``)."""
+        held: list[tuple[int, list[RawEvent]]] = []
+        for stream in self._streams.values():
+            for one in (stream, *stream.inner.values()):
+                if one.pending is not None:
+                    held.append((one.pending.sequence, one.pending.events()))
+                if one.partial:
+                    held.append((self._sequence, list(one.partial)))
+        held.sort(key=lambda pair: pair[0])
+        return [event for _, events in held for event in events]
+
+    def resume(self, events: Sequence[RawEvent]) -> list[LogRecord]:
+        """Take lines that ``pending`` gave in an earlier life; they were counted as accepted then."""
+        records = self.parse(events)
+        for event in events:
+            self._counters[event.source].accepted -= 1
+        return records
+
     def stats(self) -> dict[str, dict[str, int]]:
         """Counters per source since the start."""
         return {
@@ -124,12 +145,12 @@ class Parser:
                     names[name] = None
         return {source: ", ".join(names) for source, names in found.items()}
 
-    def _open(self, key: str, source: str, done: list[Draft]) -> Stream:
+    def _open(self, key: str, event: RawEvent, done: list[Draft]) -> Stream:
         if len(self._streams) >= self._options.max_streams:
             _, oldest = self._streams.popitem(last=False)
             self._assembler.flush(oldest, done)
-        counters = self._counters.setdefault(source, Counters())
-        stream = self._streams[key] = Stream(self._formats, self._options, counters)
+        counters = self._counters.setdefault(event.source, Counters())
+        stream = self._streams[key] = Stream(self._hinted.of(event.fields), self._options, counters)
         return stream
 
     def _feed(self, stream: Stream, event: RawEvent, line: str, outer: LogRecord | None, done: list[Draft]) -> None:
@@ -255,7 +276,7 @@ class Parser:
             if record.host and record.host != host:
                 fields.setdefault("host.hostname", record.host)
             record.host = str(host)
-        record.service = str(stated.get("service.name") or record.service)
+        record.service = str(stated.get("service.name") or record.service or stated.get(SERVICE) or "")
         level = stated.get("log.level")
         if level is not None:
             record.level = level_of(str(level)) or record.level

@@ -34,8 +34,13 @@ def describe(builder: FeatureBuilder, host: str, group: str, limit: Limit | None
 
 
 def limit_text(limit: Limit) -> str:
-    """``system.disk.utilization at 83 % and rising: full in about 9 min (7 to 13)``."""
-    text = f"{limit.metric} at {100 * limit.share:.0f} % of its limit and rising: full in about {_span(limit.seconds)}"
+    """``system.disk.utilization at 83 % of its limit and rising: full in about 9 min (7 min to 13 min)``."""
+    if families.bound_kind(limit.metric) == "remaining":
+        text = f"{limit.metric} fallen by {100 * limit.share:.0f} %: nothing left in about {_span(limit.seconds)}"
+    else:
+        text = (
+            f"{limit.metric} at {100 * limit.share:.0f} % of its limit and rising: full in about {_span(limit.seconds)}"
+        )
     if limit.latest < 10 * limit.seconds and _span(limit.earliest) != _span(limit.latest):
         text += f" ({_span(limit.earliest)} to {_span(limit.latest)})"
     return text

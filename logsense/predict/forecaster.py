@@ -144,7 +144,7 @@ class Forecaster:
         if by_trend > forecast.probability:
             forecast = replace(forecast, probability=by_trend, model=TIME_TO_LIMIT, calibrated=False)
         if changed := self.alarms.update(vector.host, now_ns, forecast.probability, self._threshold()):
-            self._changed.append(changed)
+            self._changed.append(replace(changed))  # the tracker goes on writing to an open one
         return forecast
 
     def _threshold(self) -> float:

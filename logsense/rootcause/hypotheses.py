@@ -35,6 +35,11 @@ class Candidate:
     explained_by: Candidate | None = None
 
     @property
+    def named(self) -> bool:
+        """True when lines elsewhere name this host as the one that does not answer."""
+        return any(finding.target == self.host for finding in self.findings)
+
+    @property
     def onset_ns(self) -> int:
         return min((finding.onset_ns for finding in self.findings if finding.onset_ns), default=0)
 
@@ -179,6 +184,8 @@ def _follows(
     if effect.pattern.kind == cause.pattern.kind:
         if effect.pattern.peer == "hub":
             return hubs[cause.host] > hubs[effect.host]
+        if cause.named != effect.named:
+            return cause.named
         return reaches and cause.score >= 0.8 * effect.score
     if effect.pattern.kind not in cause.pattern.explains:
         return False

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 _HUMP = re.compile(r"(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_<*>]")
 
 #: Templates that one question may select: more is browsing, not an answer.
-MAX_TEMPLATES = 8
+MAX_TEMPLATES = 15
 #: A further template must score this share of the best one.
-NEAR_BEST = 0.85
+NEAR_BEST = 0.75
 #: Of the nearest templates this many are looked at, so that filters by host or time leave enough.
 CANDIDATES = 400
 #: Up to this many words that all occur are a keyword search.
@@ -136,16 +136,16 @@ class Searcher:
         fused = fuse(list(cosines.values()), [shares.get(template_id, 0.0) for template_id in cosines])
         scores = dict(zip(cosines, fused, strict=True))
         bar = self._bar(embedder, vector, len(ids))
-        ranked = sorted((item for item in scores.items() if item[1] >= bar), key=lambda item: (-item[1], item[0]))
-        if not ranked:
+        ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+        if ranked[0][1] < bar:
             return {}
         filters = replace(query, text="", template_ids=[template_id for template_id, _ in ranked])
         holding = {template_id for template_id, _ in self._index.terms(filters, "template_id", CANDIDATES)}
         within = [item for item in ranked if item[0] in holding]
-        if not within:
+        if not within or within[0][1] < bar:
             notes.append("messages with this meaning exist, but none within the filters")
             within = ranked[:1]
-        best = within[0][1]
+        best = within[0][1]  # the bar has said that there is an answer; what is nearly as close belongs to it
         return {name: score for name, score in within[:MAX_TEMPLATES] if score >= NEAR_BEST * best}
 
     def _bar(self, embedder: Embedder, vector: np.ndarray, templates: int) -> float:

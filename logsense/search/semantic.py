@@ -32,7 +32,7 @@ def question_vector(question: str, encode: Callable[[Sequence[str]], np.ndarray]
     if forms and foreign(question):
         texts, weights = [forms], [1.0]
     elif forms:
-        texts, weights = [question, f"{question} ({forms})"], [2.0, 1.0]  # what was said outweighs what may be meant
+        texts, weights = [question, f"{question} ({forms})"], [1.0, 1.0]
     else:
         texts, weights = [question], [1.0]
     vector: np.ndarray = np.array(weights, np.float32) @ encode(texts)
@@ -56,18 +56,24 @@ def rank_templates(
 class Background:
     """What a cosine means when there is no answer, measured on general log language that is not in the index.
 
-    For a question, the cosines with the background texts are a sample of "unrelated". The best of n unrelated
-    templates is expected near mean + sd * sqrt(2 ln n) (the extreme value of n normal draws); only what is above
-    it counts as found. Nothing is fitted to any corpus, and the bar rises with the number of templates.
+    Two samples of "unrelated": the question's cosines with the background texts, and the texts' cosines with each
+    other (a question about cooking is far from everything, so its own sample says little). The best of n unrelated
+    templates is expected near mean + sd * sqrt(2 ln n) of a sample (the extreme value of n normal draws); only what
+    is above both counts as found. Nothing is fitted to any corpus, and the bar rises with the number of templates.
     """
 
     def __init__(self, vectors: np.ndarray) -> None:
+        import numpy as np
+
         self._vectors = vectors
+        pairs = (vectors @ vectors.T)[np.triu_indices(len(vectors), 1)]
+        self._mean, self._sd = float(pairs.mean()), float(pairs.std())
 
     def threshold(self, vector: np.ndarray, templates: int) -> float:
         """The cosine that the best of ``templates`` unrelated ones would reach."""
         cosines = self._vectors @ vector
-        return float(cosines.mean() + cosines.std() * math.sqrt(2 * math.log(max(2, templates))))
+        spread = math.sqrt(2 * math.log(max(2, templates)))
+        return max(float(cosines.mean() + cosines.std() * spread), self._mean + self._sd * spread)
 
 
 def background_texts() -> list[str]:

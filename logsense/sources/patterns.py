@@ -10,7 +10,8 @@ from pathlib import Path
 from logsense import errors
 
 #: What a placeholder is called in the events; any other name is used as it is, e.g. ``{event.dataset}``.
-FIELD_NAMES = {"host": "host.name", "service": "service.name"}
+#: A file's name says less about the service than its lines do (syslog holds many), so it only fills a gap.
+FIELD_NAMES = {"host": "host.name", "service": "logsense.service"}
 _TOKEN = re.compile(r"\{([^{}/]*)\}|(\*\*/)|(\*\*)|(\*)|(\?)|(\[!?\]?[^\]/]*\])")
 
 

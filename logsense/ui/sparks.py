@@ -16,17 +16,18 @@ from logsense.ui.format import level_class, moment, nanoseconds, number, plain
 
 Point = tuple[int, float]  # nanoseconds, value
 
+_LARGEST = 1e150  # differences and products of such values still are numbers
 #: A histogram is at least this many steps wide.
 FEWEST_BARS = 30
 _WEIGHT = {"lv-debug": 0, "lv-none": 1, "lv-info": 2, "lv-warning": 3, "lv-error": 4, "lv-critical": 5}
 
 
 def clean(points: Sequence[Sequence[object]]) -> list[Point]:
-    """RFC 3339 and value pairs as numbers; what is no number or has no time is left out."""
+    """RFC 3339 and value pairs as numbers; what is no number, has no time or cannot be drawn is left out."""
     kept = []
     for at, value in points:
         ns = nanoseconds(str(at))
-        if ns is not None and isinstance(value, int | float) and math.isfinite(value):
+        if ns is not None and isinstance(value, int | float) and math.isfinite(value) and abs(value) < _LARGEST:
             kept.append((ns, float(value)))
     return kept
 
@@ -103,6 +104,8 @@ def stacked(
     columns: dict[int, list[tuple[str, float]]] = {}
     for level in sorted(series, key=lambda name: _WEIGHT[level_class(name)]):
         for at, count in clean(series[level]):
+            if count <= 0:
+                continue
             columns.setdefault(at // step * step, []).append((level, count))
     if not columns:
         return Markup("")

@@ -169,7 +169,7 @@ def build(world: World, rng: random.Random) -> Scenario:
     d = Database(world, rng)
     if not common.until(lambda: d.shop.gauge("postgresql")().get("db.client.operations"), 30):
         raise RuntimeError("the shop application does not reach PostgreSQL")
-    pg, app = "postgresql", ["app1/shop-app"]
+    pg, app = "postgresql", ["shop1/shop-app"]
     faults = [
         Fault(
             "lock-pileup",
@@ -190,7 +190,7 @@ def build(world: World, rng: random.Random) -> Scenario:
             pg,
             app,
             d.connection_leak,
-            "A reporting job on app1 opened {speed} connections per second and kept them until max_connections (32).",
+            "A reporting job on shop1 opened {speed} connections per second and kept them until max_connections (32).",
             "postgresql.backends climbs; 'FATAL: sorry, too many clients already'; the shop logs the same",
         ),
         Fault(
@@ -289,7 +289,7 @@ def build(world: World, rng: random.Random) -> Scenario:
     return Scenario(
         "database",
         world,
-        {"db1": [pg], "db2": [pg], "db3": ["mariadb"], "cache1": ["redis"], "app1": ["shop-app"]},
+        {"db1": [pg], "db2": [pg], "db3": ["mariadb"], "cache1": ["redis"], "shop1": ["shop-app"]},
         faults,
         benign,
         gauges,

@@ -96,7 +96,7 @@ class Services:
         self.db2 = world.add("db2", DB2, cpu=0.4, memory=256, disk=256)
         self.db3 = world.add("db3", DB3, cpu=0.3, memory=384, disk=320)
         self.cache = world.add("cache1", CACHE, cpu=0.3, memory=128, disk=64)
-        self.app = world.add("app1", APP, cpu=0.8, memory=256, disk=16)
+        self.app = world.add("shop1", APP, cpu=0.8, memory=256, disk=16)
         world.resolve()
         with ThreadPoolExecutor() as pool:
             others = [pool.submit(start) for start in (self._start_mariadb, self._start_redis)]

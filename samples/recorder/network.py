@@ -134,11 +134,11 @@ class Network(Services):
         self._attack("scan", 1, 2, [self.rng.choice(STRANGERS)])
 
     def drain(self) -> None:
-        """Take app2 out of rotation and back, as before maintenance."""
+        """Take api2 out of rotation and back, as before maintenance."""
         for state in ("maint", "ready"):
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
                 sock.connect(f"{self.edge.root}/run/haproxy.sock")
-                sock.sendall(f"set server web/app2 state {state}\n".encode())
+                sock.sendall(f"set server web/api2 state {state}\n".encode())
                 sock.recv(99)
             time.sleep(6)
 
@@ -173,8 +173,8 @@ def build(world: World, rng: random.Random) -> Scenario:
     n = Network(world, rng)
     if not common.until(lambda: n.web().get("http.client.requests") and not n.web().get("http.client.errors"), 30):
         raise RuntimeError("HAProxy does not answer")
-    victim = rng.choice([n.app1, n.app2])
-    part = {"app1": "api", "app2": "media"}[victim.name]
+    victim = rng.choice([n.api1, n.api2])
+    part = {"api1": "api", "api2": "media"}[victim.name]
     faults = [
         Fault(
             "upstream-down",
@@ -224,7 +224,7 @@ def build(world: World, rng: random.Random) -> Scenario:
             "request_flood",
             "edge1",
             "haproxy",
-            ["app1/nginx", "app2/nginx"],
+            ["api1/nginx", "api2/nginx"],
             n.request_flood,
             "{count} requests from {sources}, about thirty times the usual rate.",
             "haproxy.requests.rate up, 429 answers (haproxy.responses.4xx), termination state PR--",
@@ -234,7 +234,7 @@ def build(world: World, rng: random.Random) -> Scenario:
             "network_latency",
             "edge1",
             "haproxy",
-            ["app1/nginx", "app2/nginx", "proxy1/squid"],
+            ["api1/nginx", "api2/nginx", "proxy1/squid"],
             n.slow_link,
             "Traffic from HAProxy to its servers took a relay that delays each chunk by {delay} s.",
             "http.client.latency up; the Tr timer of haproxy lines (fourth number) is near twice the delay",
@@ -252,14 +252,14 @@ def build(world: World, rng: random.Random) -> Scenario:
     ]
     benign: list[tuple[str, Callable[[], object]]] = [
         *[("stray packets", n.stray)] * 3,
-        ("drain of app2", n.drain),
+        ("drain of api2", n.drain),
         ("haproxy reload", lambda: n.edge.sh("kill -USR2 $(cat /run/haproxy.pid)")),
         ("mistyped name", n.typo),
         ("named reload", lambda: n.ns1.sh("kill -HUP $(cat /run/named/pid)")),
         ("mistyped name", n.typo),
         ("squid reconfigure", lambda: n.proxy.sh("kill -HUP $(cat /run/squid.pid)")),
-        ("nginx reload", lambda: n.app1.sh("nginx -s reload")),
-        ("nginx reload", lambda: n.app2.sh("nginx -s reload")),
+        ("nginx reload", lambda: n.api1.sh("nginx -s reload")),
+        ("nginx reload", lambda: n.api2.sh("nginx -s reload")),
         ("log rotation", lambda: n.edge.sh("kill -HUP $(cat /run/rsyslogd.pid)")),
     ]
     http = ["http.client.requests", "http.client.errors", "http.client.latency"]
@@ -272,8 +272,8 @@ def build(world: World, rng: random.Random) -> Scenario:
             "haproxy.responses.5xx",
             *http,
         ],
-        "app1": [],
-        "app2": [],
+        "api1": [],
+        "api2": [],
         "ns1": ["dns.client.queries", "dns.client.errors", "dns.client.latency"],
         "proxy1": http,
     }
@@ -282,8 +282,8 @@ def build(world: World, rng: random.Random) -> Scenario:
         world,
         {
             "edge1": ["haproxy", "kernel"],
-            "app1": ["nginx"],
-            "app2": ["nginx"],
+            "api1": ["nginx"],
+            "api2": ["nginx"],
             "ns1": ["named"],
             "ns2": ["named"],
             "proxy1": ["squid"],

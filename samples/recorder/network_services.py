@@ -42,14 +42,14 @@ frontend www
 backend web
   balance roundrobin
   option httpchk GET /health
-  server app1 {APP1}:80 check inter 2s fall 3 rise 2
-  server app2 {APP2}:80 check inter 2s fall 3 rise 2
+  server api1 {APP1}:80 check inter 2s fall 3 rise 2
+  server api2 {APP2}:80 check inter 2s fall 3 rise 2
 backend api
   option httpchk GET /health
-  server app1 {APP1}:80 check inter 2s fall 3 rise 2
+  server api1 {APP1}:80 check inter 2s fall 3 rise 2
 backend media
   option httpchk GET /health
-  server app2 {APP2}:80 check inter 2s fall 3 rise 2
+  server api2 {APP2}:80 check inter 2s fall 3 rise 2
 """
 NGINX = """\
 user www-data; worker_processes 1; pid /run/nginx.pid; error_log /var/log/nginx_error.log notice;
@@ -128,15 +128,15 @@ class Services:
     def __init__(self, world: World, rng: random.Random) -> None:
         self.rng = rng
         self.edge = world.add("edge1", EDGE, cpu=0.6, memory=192, disk=32)
-        self.app1 = world.add("app1", APP1, cpu=0.4, memory=128, disk=32)
-        self.app2 = world.add("app2", APP2, cpu=0.4, memory=128, disk=32)
+        self.api1 = world.add("api1", APP1, cpu=0.4, memory=128, disk=32)
+        self.api2 = world.add("api2", APP2, cpu=0.4, memory=128, disk=32)
         self.ns1 = world.add("ns1", NS1, cpu=0.4, memory=192, disk=32)
         self.proxy = world.add("proxy1", PROXY, cpu=0.4, memory=192, disk=32)
         self.ns2 = world.add("ns2", NS2, cpu=0.3, memory=192, disk=16)
         self.link = world.add("link", LINK, cpu=0.5, memory=128, disk=16)
         self.client = world.add("client", CLIENT, cpu=1.5, memory=512, disk=16, extra=STRANGERS)
         world.resolve()
-        self.nginx = {host.name: self._start_nginx(host) for host in (self.app1, self.app2)}
+        self.nginx = {host.name: self._start_nginx(host) for host in (self.api1, self.api2)}
         self.ns2.write("/etc/bind/partner.zone", PARTNER)
         self.bind2 = self._start_named(
             self.ns2, 'zone "partner.test" { type master; file "/etc/bind/partner.zone"; };\n'

@@ -119,6 +119,15 @@ def test_the_same_trouble_again_reopens_and_another_one_does_not():
     assert list(replay(Incidents(), other, 300)) == ["inc-1", "inc-2"]
 
 
+def test_a_stray_error_does_not_bridge_two_troubles():
+    stray = signal(110, score=2.8, template_id="t5", text="`database shopp does not exist` once")
+    again = signal(110, "log.new", score=2.9, template_id="t5", text="`database shopp does not exist`")
+    second = [signal(at, template_id="t9", text="`lock timeout`") for at in (200, 210)]
+    found = replay(Incidents(), [signal(at) for at in range(0, 40, 10)] + [stray, again, *second], 260)
+    assert list(found) == ["inc-1", "inc-2"] and stray.id in found["inc-1"].signal_ids
+    assert found["inc-1"].last_ns == T0 + 40 * S
+
+
 def test_an_episode_that_is_reported_again_is_not_counted_twice():
     incidents = Incidents()
     for tick in range(20):

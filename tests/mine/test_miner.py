@@ -124,6 +124,21 @@ def test_a_wildcard_does_not_swallow_a_state():
     assert "full" in next(t.text for t in miner.templates() if t.id == out[-1].template_id)
 
 
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("node joining the cluster", "node leaving the cluster"),
+        ("waiting for lock", "waiting for network"),
+        ("switched to battery power", "switched to mains power"),
+        ("user pressed the button", "user touched the screen"),
+        ("index scan used", "index build used"),
+    ],
+)
+def test_words_of_prose_are_not_values(one, two):
+    _, out = mined([one, two])
+    assert out[0].template_id != out[1].template_id
+
+
 def test_one_template_for_a_statement_with_other_literals():
     miner, _ = mined(
         [

@@ -3,6 +3,7 @@
 import math
 import sqlite3
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -122,6 +123,9 @@ def test_free_space_and_stated_limit() -> None:
     assert found["connections:level"] == pytest.approx(0.545, abs=0.01)
     assert found["queue:soon"] == pytest.approx(600 / (600 + 110), abs=0.02)
     assert found["disk:high"] > 0  # less free space is worse
+    limit = builder.vector("h", START).limit
+    assert limit is not None
+    assert "fallen by 40 %: nothing left in about" in limit_text(replace(limit, metric="disk.free", share=0.4))
 
 
 def test_stepwise_counter_is_not_extrapolated_by_cpu() -> None:

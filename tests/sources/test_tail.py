@@ -49,9 +49,9 @@ async def test_lines_fields_and_ids(tmp_path: Path, intake: Any, running: Callab
         "log.file.path": str(tmp_path / "logs/web1/nginx.log"),
         "event.dataset": "d",
         "host.name": "web1",
-        "service.name": "nginx",
+        "logsense.service": "nginx",
     }
-    assert (third.fields["host.name"], third.fields["service.name"]) == ("db1", "postgresql")
+    assert (third.fields["host.name"], third.fields["logsense.service"]) == ("db1", "postgresql")
     assert first.source == f"tail:{tmp_path}/logs/web1/nginx.log"
     assert first.id.rpartition("-")[0] == second.id.rpartition("-")[0] and first.id.endswith("-0")
     assert second.id.endswith("-5") and third.id != first.id
@@ -312,9 +312,9 @@ async def test_many_files_share_batches(tmp_path: Path, intake: Any, running: Ca
 @pytest.mark.parametrize(
     ("pattern", "path", "fields"),
     [
-        ("/var/log/{service}.log", "/var/log/nginx.log", {"service.name": "nginx"}),
+        ("/var/log/{service}.log", "/var/log/nginx.log", {"logsense.service": "nginx"}),
         ("/var/log/{service}.log", "/var/log/a/b.log", None),
-        ("l/{host}/{service}-*.log", "l/w.1/my-app-7.log", {"host.name": "w.1", "service.name": "my"}),
+        ("l/{host}/{service}-*.log", "l/w.1/my-app-7.log", {"host.name": "w.1", "logsense.service": "my"}),
         ("/x/**/{event.dataset}.log", "/x/a/b/c.log", {"event.dataset": "c"}),
         ("/x/**/{event.dataset}.log", "/x/c.log", {"event.dataset": "c"}),
         ("/{host}/{host}.log", "/a/a.log", {"host.name": "a"}),
