@@ -51,9 +51,9 @@ def sources(data: Path, limit: int) -> Iterator[tuple[str, list[str]]]:
         if table.exists():
             with table.open(newline="", encoding="utf-8", errors="replace") as file:
                 yield name, [row["Content"] for row in itertools.islice(csv.DictReader(file), limit)]
-    for log in sorted(Path(__file__).parent.parent.glob("samples/*/logs/*.log"))[:8]:
+    for log in sorted(Path(__file__).parent.parent.glob("samples/*/logs/*/*.log")):
         with log.open(errors="replace") as file:
-            yield f"{log.parts[-3]}/{log.stem}"[:24], [line.rstrip("\n") for line in itertools.islice(file, limit)]
+            yield f"{log.parent.name}/{log.stem}"[:22], [line.rstrip("\n") for line in itertools.islice(file, limit)]
 
 
 def plain(lines: list[str], *, parameters: bool) -> Callable[[], None]:

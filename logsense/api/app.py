@@ -58,7 +58,8 @@ def create_app(
     lifespan: Lifespan[FastAPI] | None = None,
     options: ApiOptions | None = None,
 ) -> FastAPI:
-    """Join them. ``metrics_registry`` is what ``/metrics`` shows; ``lifespan`` starts and stops the lead's tasks.
+    """Join them. ``metrics_registry`` is what ``/metrics`` shows; ``lifespan`` starts and stops what
+    runs beside the application.
 
     Blocking calls of the workspace run in the thread pool; receivers run in the event loop.
     """

@@ -72,7 +72,7 @@ class LogAnomaly:
         self._inflation = Inflation()
         self._season = Season(self.options.season_s)
         self._decay = 0.5 ** (self.options.window_s / max(self.options.half_life_s, 1))
-        self._last: tuple[int, _Scored] | None = None
+        self._last: tuple[Window, _Scored] | None = None  # so that learning does not score again
         self._dirty = False
 
     # -- the contract ----------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ class LogAnomaly:
     # -- evaluation (no state is changed) --------------------------------------------------------------
 
     def _evaluate(self, window: Window) -> _Scored:
-        if self._last is not None and self._last[0] == id(window):
+        if self._last is not None and self._last[0] is window:
             return self._last[1]
         scored = _Scored(self._count(window))
         for one in scored.seen:
@@ -150,7 +150,7 @@ class LogAnomaly:
                 scored.fresh.append(one)
         if not window.empty and not window.gap:
             scored.silent = self._missing({one.key for one in scored.seen})
-        self._last = (id(window), scored)
+        self._last = (window, scored)
         return scored
 
     def _tail(self, one: Seen, windows: int, at_ns: int) -> tuple[float, float]:

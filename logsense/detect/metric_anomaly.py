@@ -54,7 +54,7 @@ class MetricAnomaly:
         self.options = options or MetricAnomalyOptions()
         self._series: dict[SeriesKey, Series] = {}
         self._season = Season(self.options.season_s)
-        self._last: tuple[int, _Scored] | None = None
+        self._last: tuple[Window, _Scored] | None = None  # so that learning does not score again
         self._dirty = False
 
     # -- the contract ----------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ class MetricAnomaly:
     # -- evaluation (no state is changed) --------------------------------------------------------------
 
     def _evaluate(self, window: Window) -> _Scored:
-        if self._last is not None and self._last[0] == id(window):
+        if self._last is not None and self._last[0] is window:
             return self._last[1]
         scored = _Scored()
         together: dict[str, list[float]] = {}
@@ -123,7 +123,7 @@ class MetricAnomaly:
                 whole = self._series.get(SeriesKey(host, HOST))
                 ripe = whole is not None and len(whole.history) >= self.options.warmup_windows
                 scored.hosts[host] = (joint, whole.judge(joint) if whole is not None and ripe else None)
-        self._last = (id(window), scored)
+        self._last = (window, scored)
         return scored
 
     def _near_limit(self, judged: _Judged) -> bool:

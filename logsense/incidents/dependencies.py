@@ -19,6 +19,7 @@ from logsense.record import LogRecord
 
 _ADDRESS = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\.\d)")
 _NAME = re.compile(r"(?<![\w.-])[a-zA-Z][a-zA-Z0-9-]{1,62}(?:\.[a-zA-Z0-9-]{1,62})*")
+_HOST_LIKE = re.compile(r"[a-z][a-z-]{1,30}\d{1,3}")  # web1, db-12
 # words in front of a name that make it the one who calls us
 _CALLER = re.compile(
     r"(?:\b(from|client|rhost|peer|source|src|user|received|accepted|by|host|addr|standby|replica|slot|application_name)"
@@ -37,10 +38,12 @@ _COMMON = """access agent audit auth cache cron crond daemon data error front ge
 COMMON = frozenset(_COMMON.split())
 MIN_MENTIONS = 2  # once may be chance
 _IDENTIFIER = re.compile(r"(?<![\w.:-])(?=[\w-]*\d)[\w-]{3,64}(?![\w.:-])")
-MIN_SHARED = 12  # identifiers seen on both hosts within a span
+MIN_SHARED = 10  # identifiers seen on both hosts within a span
 LIFT = 3.0  # that many times more than by chance
 SPAN_NS = 5_000_000_000
-MAX_IDENTIFIERS = 300  # per host and span
+EVERY = 4  # of so many spans the first two are looked at, the second compared with the first
+MAX_IDENTIFIERS = 200  # per host and span
+MAX_SPANS = 360  # kept at once, so that files of the same time may be read one after the other
 MAX_PLACES = 5_000  # hosts and addresses followed
 MAX_COMPARED = 40  # hosts whose identifiers are compared with each other: the work is quadratic
 
@@ -63,14 +66,12 @@ class Dependencies:
         self._runs: dict[str, set[str]] = {}  # product -> hosts that run it
         self._speaks: dict[tuple[str, str], int] = {}  # (host, product) -> lines that speak of it
         self._places: set[tuple[str, str]] = set()
-        self._span = -1
-        self._now: dict[str, set[str]] = {}
-        self._before: dict[str, set[str]] = {}
+        self._spans: dict[int, dict[str, set[str]]] = {}  # span -> host -> identifiers
         self._shared: dict[tuple[str, str], list[int]] = {}  # (host, host) sorted -> [together, by chance]
         self._edges: list[tuple[str, str]] | None = None
 
     def learn(self, records: Iterable[LogRecord]) -> None:
-        """Look at a batch, roughly in time order. Never raises on content."""
+        """Look at a batch, in any order. Never raises on content."""
         self._edges = None
         for record in records:
             if not record.host:
@@ -110,40 +111,46 @@ class Dependencies:
                 self._count(self._called_by if _CALLER.search(before) else self._calls, host, found.group())
         for found in _NAME.finditer(message):
             name = found.group()
-            if name in self.hosts and name != host:
+            if name != host and (name in self.hosts or _HOST_LIKE.fullmatch(name)):  # it may become known later
                 before = message[max(0, found.start() - 40) : found.start()]
                 self._count(self._called_by if _CALLER.search(before) else self._calls, host, name)
 
     def _identify(self, record: LogRecord) -> None:
+        """Keep the identifiers of the line if its span is one of those that are compared."""
         span = record.timestamp_ns // SPAN_NS
-        if span > self._span:
-            self._compare()
-            self._before = self._now if span == self._span + 1 else {}
-            self._now, self._span = {}, span
-        elif span < self._span:
+        if span % EVERY > 1 or (span not in self._spans and len(self._spans) >= MAX_SPANS and span < min(self._spans)):
             return
-        mine = self._now.setdefault(record.host, set())
+        mine = self._spans.setdefault(span, {}).setdefault(record.host, set())
         if len(mine) < MAX_IDENTIFIERS:
             mine.update(_IDENTIFIER.findall((record.original or record.message)[:300]))
+        if len(self._spans) > MAX_SPANS:
+            oldest = min(self._spans)
+            self._compare(oldest - oldest % EVERY, self._shared)
+            for old in (oldest, oldest + 1):
+                self._spans.pop(old, None)
 
-    def _compare(self) -> None:
-        """Count what hosts shared in the span that ended, and what they would have shared by chance."""
-        if not 2 <= len(self._now) <= MAX_COMPARED:
+    def _compare(self, span: int, shared: dict[tuple[str, str], list[int]]) -> None:
+        """Count what hosts shared in ``span + 1``, and what they would have shared by chance.
+
+        Only what is new in that span counts: a constant (a port, a path) is no trace of one request. Chance is
+        what one host newly says and the other said a moment before.
+        """
+        before, now = self._spans.get(span, {}), self._spans.get(span + 1, {})
+        hosts = sorted(now)
+        if not 2 <= len(hosts) <= MAX_COMPARED:
             return
-        hosts = sorted(self._now)
+        fresh = {host: now[host] - before.get(host, set()) for host in hosts}
         for number, one in enumerate(hosts):
             for two in hosts[number + 1 :]:
-                row = self._shared.setdefault((one, two), [0, 0])
-                # only what is new in this span: a constant (a port, a path) is no trace of one request
-                new_one = self._now[one] - self._before.get(one, set())
-                new_two = self._now[two] - self._before.get(two, set())
-                row[0] += len(new_one & new_two)
-                row[1] += len(new_one & self._before.get(two, set()))
+                row = shared.setdefault((one, two), [0, 0])
+                row[0] += len(fresh[one] & fresh[two])
+                row[1] += len(fresh[one] & before.get(two, set()))
 
     def _together(self) -> set[tuple[str, str]]:
-        return {
-            pair for pair, (both, chance) in self._shared.items() if both >= MIN_SHARED and both >= LIFT * (chance + 1)
-        }
+        shared = {pair: list(row) for pair, row in self._shared.items()}
+        for span in sorted(span for span in self._spans if span % EVERY == 0):
+            self._compare(span, shared)
+        return {pair for pair, (both, chance) in shared.items() if both >= MIN_SHARED and both >= LIFT * (chance + 1)}
 
     def _count(self, where: dict[tuple[str, str], int], host: str, other: str) -> None:
         if other == host or other.startswith(("127.", "0.")) or other in ("", "localhost"):

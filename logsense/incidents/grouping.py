@@ -18,6 +18,7 @@ SECOND = 1_000_000_000
 SAME_WORDS = 3  # word triples of an error that another group must have used: a phrase of five words
 SAME_MEANING = 0.85  # cosine of template embeddings
 MAX_PHRASES = 400
+MAX_TEMPLATES = 200  # that an incident lists
 _QUOTED = re.compile(r"`(.+)`", re.DOTALL)
 _WORDS = re.compile(r"[a-z][a-z']+", re.IGNORECASE)
 Related = Callable[[str, str], bool]
@@ -31,7 +32,7 @@ class Group:
     start_ns: int
     last_ns: int
     id: str = ""
-    hosts: dict[str, float] = field(default_factory=dict)  # host -> sum of scores
+    hosts: dict[str, float] = field(default_factory=dict)  # host -> best score
     services: dict[str, float] = field(default_factory=dict)
     signals: dict[str, float] = field(default_factory=dict)  # signal id -> score, at most max_signals
     templates: dict[str, float] = field(default_factory=dict)
@@ -41,13 +42,9 @@ class Group:
     status: str = "open"
     end_ns: int = 0
     opened_ns: int = 0
-    count: int = 0
 
     def strength(self) -> float:
         return strength(self.best)
-
-    def place(self, signal: Signal) -> bool:
-        return signal.host in self.hosts if signal.host else signal.service in self.services
 
 
 class Incidents:
@@ -84,16 +81,15 @@ class Incidents:
                 _enter(by_host, host, group)
         now = -(2**63)
         for signal in sorted(signals, key=lambda s: (s.end_ns, s.start_ns, s.id)):
-            if signal.end_ns > now:
+            if signal.end_ns > now:  # a window is complete: open what it proves, let go what has calmed down
+                self._open_due(now, changed, by_host)
                 now = signal.end_ns
                 self._expire(now, changed, by_host)
             group = self._find(signal, by_host)
             self._absorb(group, signal)
             _enter(by_host, signal.host, group)
             changed[id(group)] = group
-        for group in list(changed.values()):
-            if not group.id and group in self._active and group.strength() >= self.bar():
-                self._open(group, now_ns, changed, by_host)
+        self._open_due(now_ns, changed, by_host)
         self._expire(now_ns, changed, by_host)
         return [self.incident(g) for g in sorted(changed.values(), key=lambda g: (g.start_ns, g.id)) if g.id]
 
@@ -166,14 +162,12 @@ class Incidents:
             group.last_ns = max(group.last_ns, signal.end_ns)
         group.start_ns = min(group.start_ns, max(signal.start_ns, group.start_ns - self.options.join_s * SECOND))
         group.pipeline = group.pipeline or signal.pipeline
-        if not known:
-            group.count += 1
         if known or len(group.signals) < self.options.max_signals:
             group.signals[signal.id] = max(signal.score, group.signals.get(signal.id, 0.0))
         for name, weights in ((signal.host, group.hosts), (signal.service, group.services)):
             if name:
                 weights[name] = max(weights.get(name, 0.0), signal.score)
-        if signal.template_id and (signal.template_id in group.templates or len(group.templates) < 200):
+        if signal.template_id and (signal.template_id in group.templates or len(group.templates) < MAX_TEMPLATES):
             group.templates[signal.template_id] = max(signal.score, group.templates.get(signal.template_id, 0.0))
         what = aspect(signal)
         if signal.score > group.best.get(what, ("", -1.0))[1]:
@@ -202,9 +196,13 @@ class Incidents:
     def _merge(self, target: Group, other: Group, by_host: dict[tuple[str, str], list[Group]]) -> None:
         target.start_ns, target.last_ns = min(target.start_ns, other.start_ns), max(target.last_ns, other.last_ns)
         for name in ("hosts", "services", "signals", "templates"):
-            mine = getattr(target, name)
+            mine, limit = (
+                getattr(target, name),
+                {"signals": self.options.max_signals, "templates": MAX_TEMPLATES}.get(name),
+            )
             for key, value in getattr(other, name).items():
-                mine[key] = max(value, mine.get(key, value))
+                if key in mine or limit is None or len(mine) < limit:
+                    mine[key] = max(value, mine.get(key, value))
         for what, found in other.best.items():
             if found[1] > target.best.get(what, ("", -1.0))[1]:
                 target.best[what] = found
@@ -212,7 +210,6 @@ class Incidents:
             if kind not in target.leads or lead["score"] > target.leads[kind]["score"]:
                 target.leads[kind] = lead
         target.phrases = list(dict.fromkeys([*target.phrases, *other.phrases]))[:MAX_PHRASES]
-        target.count += other.count
         other.status = "merged"
         self._remove(other, by_host)
         for host in other.hosts:
@@ -225,6 +222,11 @@ class Incidents:
                 by_host[key] = [g for g in by_host[key] if g is not group]
 
     # -- life cycle ------------------------------------------------------------------------------------
+
+    def _open_due(self, now_ns: int, changed: dict[int, Group], by_host: dict[tuple[str, str], list[Group]]) -> None:
+        for group in list(changed.values()):
+            if not group.id and group.status == "open" and group.strength() >= self.bar():
+                self._open(group, now_ns, changed, by_host)
 
     def _open(
         self, group: Group, now_ns: int, changed: dict[int, Group], by_host: dict[tuple[str, str], list[Group]]
@@ -239,8 +241,18 @@ class Incidents:
             changed.pop(id(group), None)
             changed[id(again)] = again
             return
+        if wide := self._storm(group):
+            self._merge(wide, group, by_host)
+            changed.pop(id(group), None)
+            changed[id(wide)] = wide
+            return
         group.id, group.opened_ns = f"inc-{self.next_number}", now_ns
         self.next_number += 1
+
+    def _storm(self, group: Group) -> Group | None:
+        """The widest incident of the pipeline when too many run at once: people cannot work on a hundred."""
+        running = [g for g in self._active if g.id and g.pipeline == group.pipeline]
+        return max(running, key=lambda g: (len(g.hosts), -g.start_ns)) if len(running) >= self.options.storm else None
 
     def _same_again(self, group: Group) -> Group | None:
         """The incident that calmed down a moment ago at the same place with the same kinds of messages."""
@@ -259,6 +271,8 @@ class Incidents:
                 group.status, group.end_ns = "resolved", group.last_ns
                 self._closed = [*self._closed[-self.options.remembered :], group]
                 changed[id(group)] = group
+            else:
+                group.status = "dropped"
             self._remove(group, by_host)
 
     def _patience(self, group: Group) -> int:

@@ -17,9 +17,11 @@ class IncidentOptions:
     reopen_s: int = 300
     #: Incidents a day that are accepted on a healthy host; sets how much evidence opens one.
     false_incidents_per_day: float = 0.5
+    #: Incidents of one pipeline that may run at once; further ones join the widest: a storm is one trouble.
+    storm: int = 10
     #: Length of a detection window in seconds; the same as ``windows.window_s``.
     window_s: int = 10
-    #: Signal ids that an incident lists at most (it counts all of them).
+    #: Signal ids that an incident lists at most.
     max_signals: int = 500
     #: Closed incidents that are remembered for recurrence.
     remembered: int = 500

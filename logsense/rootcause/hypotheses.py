@@ -184,6 +184,8 @@ def _follows(
     if effect.pattern.kind == cause.pattern.kind:
         if effect.pattern.peer == "hub":
             return hubs[cause.host] > hubs[effect.host]
+        if effect.pattern.peer == "caller":
+            return effect.host in upstream.get(cause.host, set())
         if cause.named != effect.named:
             return cause.named
         return reaches and cause.score >= 0.8 * effect.score

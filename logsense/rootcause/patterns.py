@@ -12,7 +12,7 @@ from typing import Any
 from logsense.errors import BadConfig
 
 TIERS = ("cause", "mechanism", "symptom")
-PEERS = ("", "called", "hub")
+PEERS = ("", "called", "caller", "hub")
 DIRECTIONS = ("high", "low")
 _PATTERN_KEYS = {"kind", "title", "title_zh", "tier", "owner", "explains", "why", "next", "text", "metric", "peer"}
 _TEXT_KEYS = {"match", "decisive", "least", "owner", "samples", "counter_samples"}
@@ -54,7 +54,8 @@ class Pattern:
 
     ``owner`` matches the services that such a failure belongs to, so that a client's complaint is
     attributed to the server. ``peer`` says where else it may lie than where it shows: ``called`` (the host that
-    the words complain about) or ``hub`` (the one that all affected hosts talk to).
+    the words complain about), ``caller`` (of two that show it the one that calls the other, a replica) or ``hub``
+    (the one that all affected hosts talk to).
     """
 
     kind: str
@@ -107,7 +108,7 @@ def _pattern(body: dict[str, Any], path: Path) -> Pattern:
     if body["tier"] not in TIERS:
         raise _bad(path, kind, f"has the tier {body['tier']!r}", f"use one of {', '.join(TIERS)}")
     if body.get("peer", "") not in PEERS:
-        raise _bad(path, kind, f"has the peer {body['peer']!r}", "use called, hub, or leave it out")
+        raise _bad(path, kind, f"has the peer {body['peer']!r}", "use called, caller, hub, or leave it out")
     texts = tuple(_text(cue, kind, path) for cue in body.get("text", []))
     metrics = tuple(_metric(cue, kind, path) for cue in body.get("metric", []))
     if not texts and not metrics:

@@ -21,7 +21,7 @@ _SPAN = Annotated[Window, Depends(window)]
 
 
 def router(workspace: Workspace) -> APIRouter:
-    """Bokeh documents as JSON."""
+    """Bokeh documents as JSON. Errors are those of the API."""
     routes = APIRouter()
 
     @routes.get("/charts/volume")

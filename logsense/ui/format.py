@@ -19,8 +19,8 @@ from logsense.timefmt import parse_time
 SECOND = 1_000_000_000
 _FIRST_NS, _LAST_NS = -62_135_596_800 * SECOND, 253_402_300_799 * SECOND  # the years 1 and 9999
 
-#: Characters of one line shown in a list; the page of the line shows up to ``LONG``.
-SHORT, LONG = 1_200, 200_000
+#: Characters of one text shown in a list; the page of a line shows more.
+SHORT = 1_200
 
 # Control characters except tab and newline, lone surrogates, and format characters that reorder or hide text.
 _INVISIBLE = re.compile(
@@ -30,7 +30,7 @@ _ANSI_NAME = {0x1B: "ESC", 0x00: "NUL", 0x07: "BEL", 0x08: "BS", 0x0D: "CR", 0x7
 
 
 def path(value: object) -> str:
-    """One segment of an address; slashes are kept for ids that hold some."""
+    """One segment of an address; a slash in an id is quoted, too."""
     return quote(_encodable(str(value)), safe="")
 
 
@@ -217,7 +217,6 @@ def field_term(field: str, value: str) -> str:
 
 
 FILTERS = {
-    "ago_of": lambda t: moment(t, "ago"),
     "duration": duration,
     "level_class": level_class,
     "moment": moment,

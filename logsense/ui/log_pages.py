@@ -89,7 +89,7 @@ def chips(question: str, query: dict[str, Any], kept: dict[str, str]) -> list[di
         if kept[end]:
             others = {**kept, end: ""}
             made.append({"what": label, "means": kept[end], "said": "", "remove": url("/search", q=question, **others)})
-    if query["text"]:
+    if query["text"] and not any(part["what"] == "words" for part in query["understood"]):
         made.append({"what": "words", "means": query["text"], "said": "", "remove": ""})
     return made
 
@@ -105,10 +105,20 @@ def facets(question: str, answer: dict[str, Any], kept: dict[str, str]) -> list[
                 counts[hit[field]] = counts.get(hit[field], 0) + 1
         active = answer["query"][chosen]
         values = [
-            {"value": value, "count": n, "active": value in active,
-             "add": url("/search", q=f"{question} {field_term(field, value)}".strip(), **kept)}
-            for value, n in sorted(counts.items(), key=lambda item: -item[1])[:8] if value
-        ]  # fmt: skip
+            {
+                "value": value,
+                "count": n,
+                "active": value in active,
+                "link": url("/search", q=_toggled(question, field_term(field, value), value in active), **kept),
+            }
+            for value, n in sorted(counts.items(), key=lambda item: -item[1])[:8]
+            if value
+        ]
         if values:
             made.append({"field": field, "values": values, "exact": bool(given)})
     return made
+
+
+def _toggled(question: str, term: str, active: bool) -> str:
+    """The question with ``term`` added; without it when it holds already (also by other words: then unchanged)."""
+    return without_words(question, term) if active else f"{question} {term}".strip()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from types import ModuleType
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from logsense.api import examples, schemas
+from logsense.api.app import create_app
 
 EXPECTED = {
     "/api/v1/search", "/api/v1/logs/{log_id}", "/api/v1/incidents", "/api/v1/incidents/{incident_id}",
@@ -18,7 +20,12 @@ EXPECTED = {
 }  # fmt: skip
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def client(fake: ModuleType) -> TestClient:
+    return TestClient(create_app(fake.FakeWorkspace(), None, []))
+
+
+@pytest.fixture(scope="module")
 def openapi(client: TestClient) -> dict[str, Any]:
     document: dict[str, Any] = client.get("/openapi.json").json()
     return document

@@ -43,6 +43,15 @@ def test_names_and_fields():
     assert known.edges() == [("lb1", "app2"), ("lb1", "cache1")]
 
 
+def test_a_host_that_is_named_before_it_is_known():
+    known = Dependencies()
+    known.learn(lines("db1", "replication connection authorized: user=repl application_name=db2"))
+    assert known.edges() == []
+    known.learn(lines("db2", 'could not connect: connection to server at "10.0.0.21", port 5432 failed'))
+    assert known.edges() == [("db2", "db1")]
+    assert known.places() == {"10.0.0.21": "db1"}, "the only host that db2 is known to call"
+
+
 def test_chance_mentions_and_garbage_make_no_edge():
     known = Dependencies()
     known.learn(lines("a", "x"))
@@ -81,7 +90,8 @@ def test_shared_identifiers_tie_hosts_and_place_an_unknown_address():
         return sorted(out, key=lambda record: record.timestamp_ns)
 
     known = Dependencies()
-    known.learn(requests(100_000_000))
+    for host in ("web1", "app1", "batch"):  # file after file, as when a folder is read
+        known.learn([record for record in requests(100_000_000) if record.host == host])
     assert known.edges() == [("app1", "web1"), ("web1", "app1")]
     known.learn(lines("web1", 'connect() failed while connecting to upstream, upstream: "http://10.0.0.12:8080/"'))
     assert known.edges() == [("web1", "app1")]

@@ -37,6 +37,30 @@ def test_a_clients_complaint_is_attributed_to_the_server():
     assert first(rank(evidence([refused], [memory], services=servers))) == ("cache_memory", "cache1", "redis")
 
 
+def test_a_host_that_others_name_as_unreachable_is_the_place():
+    lines = [
+        template("edge1", "haproxy", "Server shop/app2 is DOWN, reason: Layer4 connection problem", 3),
+        template("proxy1", "squid", "GET www.corp.test/ 503 Service Unavailable", 30),
+        template("app2", "nginx", "GET / 200", 3, before=90),
+    ]
+    found = rank(evidence(lines, calls=[("edge1", "app2"), ("proxy1", "edge1")], services={"app2": ["nginx"]}))
+    assert first(found) == ("upstream_down", "app2", "nginx")
+    refused = template("ns1", "named", "connection refused resolving 'shop.test/A/IN': 10.20.0.47#53", 20)
+    named = dataclasses.replace(evidence([refused], services={"ns2": ["named"]}), addresses={"10.20.0.47": "ns2"})
+    assert first(rank(named)) == ("dns_failure", "ns2", "named")
+
+
+def test_of_two_ends_the_replica_and_of_many_the_hub():
+    cut = [
+        template("db1", "postgresql", "terminating walsender process due to replication timeout", 1),
+        template("db2", "postgresql", "terminating walreceiver due to timeout", 1),
+    ]
+    assert first(rank(evidence(cut, calls=[("db2", "db1")])))[:2] == ("replication_lag", "db2")
+    lossy = [series(host, "tcp.retransmits", 0.0, 4.0) for host in ("app1", "app2", "edge1")]
+    calls = [("edge1", "app1"), ("edge1", "app2")]
+    assert first(rank(evidence(metrics=lossy, calls=calls)))[:2] == ("network_loss", "edge1")
+
+
 def test_metrics_alone_and_logs_alone_suffice():
     assert first(rank(evidence(metrics=[series("app1", "system.disk.utilization", 0.3, 1.0)])))[:2] == (
         "disk_full",

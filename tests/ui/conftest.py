@@ -39,10 +39,3 @@ def workspace(fake: ModuleType) -> Any:
 def client(workspace: Any) -> Iterator[TestClient]:
     with TestClient(create_app(workspace, None, []), headers=BROWSER, follow_redirects=False) as made:
         yield made
-
-
-@pytest.fixture
-def empty_client(fake: ModuleType) -> Iterator[TestClient]:
-    app = create_app(fake.FakeWorkspace(empty=True), None, [])
-    with TestClient(app, headers=BROWSER, follow_redirects=False) as made:
-        yield made

@@ -122,7 +122,7 @@ def window(playwright: Any, address: str, tmp_path: Path, request: pytest.Fixtur
 @pytest.mark.parametrize(
     "window",
     [
-        pytest.param((1280, "light", True), id="wide-light"),
+        pytest.param((1280, "light", True), id="wide-light", marks=pytest.mark.slow),
         pytest.param((1280, "dark", True), id="wide-dark", marks=pytest.mark.slow),
         pytest.param((390, "light", True), id="phone-light", marks=pytest.mark.slow),
         pytest.param((390, "dark", True), id="phone-dark"),
@@ -201,7 +201,7 @@ def test_theme_is_remembered_and_redraws_charts(window: Watched) -> None:
     page = window.open("/hosts/db1")
     window.all_charts()
     page.keyboard.press("t")
-    page.wait_for_function("document.querySelector('[data-chart].is-live').dataset.drawn === 'dark'")
+    page.wait_for_function("() => document.querySelector('[data-chart].is-live').dataset.drawn === 'dark'")
     window.open("/hosts")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
 
@@ -210,7 +210,7 @@ def test_load_more_appends(window: Watched) -> None:
     page = window.open("/search?q=connection")
     before = page.locator("#hits > li").count()
     page.locator("[data-more]").click()
-    page.wait_for_function(f"document.querySelectorAll('#hits > li').length > {before}")
+    page.wait_for_function("before => document.querySelectorAll('#hits > li').length > before", arg=before)
     assert page.url.endswith("q=connection")
 
 
@@ -230,7 +230,14 @@ def test_without_javascript(window: Watched) -> None:
     assert not page.locator("[data-theme-toggle]").is_visible()
 
 
-@pytest.mark.parametrize("window", [(1280, "light", True), (1280, "dark", True)], indirect=True)
+@pytest.mark.parametrize(
+    "window",
+    [
+        pytest.param((1280, "light", True), id="light"),
+        pytest.param((1280, "dark", True), id="dark", marks=pytest.mark.slow),
+    ],
+    indirect=True,
+)
 def test_text_keeps_its_contrast(window: Watched) -> None:
     """WCAG AA, 4.5:1, of every text as the browser paints it (large text would need only 3:1)."""
     for place in PAGES.values():

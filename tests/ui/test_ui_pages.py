@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from types import ModuleType
 
 import pytest
 from starlette.testclient import TestClient
 
+from logsense.api.app import create_app
 from logsense.ui import assets
+
+BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+@pytest.fixture(scope="module")
+def client(fake: ModuleType) -> TestClient:
+    """Nothing here changes the workspace, so one application serves all."""
+    return TestClient(create_app(fake.FakeWorkspace(), None, []), headers=BROWSER, follow_redirects=False)
+
+
+@pytest.fixture(scope="module")
+def empty_client(fake: ModuleType) -> TestClient:
+    app = create_app(fake.FakeWorkspace(empty=True), None, [])
+    return TestClient(app, headers=BROWSER, follow_redirects=False)
+
 
 PAGES = (
     "/",
@@ -102,10 +119,8 @@ def test_page_without_any_data_teaches(empty_client: TestClient, place: str) -> 
     assert audit(answer.text).faults == []
 
 
-def test_empty_overview_offers_snippets_with_the_address_of_the_request(fake: object) -> None:
-    from logsense.api.app import create_app
-
-    app = create_app(fake.FakeWorkspace(empty=True), None, [])  # type: ignore[attr-defined]
+def test_empty_overview_offers_snippets_with_the_address_of_the_request(fake: ModuleType) -> None:
+    app = create_app(fake.FakeWorkspace(empty=True), None, [])
     client = TestClient(app, base_url="http://logs.example.internal:8123", headers={"accept": "text/html"})
     text = client.get("/").text
     assert "No logs yet" in text

@@ -43,7 +43,9 @@ def test_facets_count_the_page_unless_the_workspace_counts_all() -> None:
     assert level["values"][0]["active"]
     assert level["values"][0]["count"] == 3
     assert not level["exact"]
-    assert question_of(host["values"][0]["add"]) == 'refused host:"db 1"'
+    assert question_of(host["values"][0]["link"]) == 'refused host:"db 1"'
+    active = {**answer, "query": {"levels": [], "hosts": ["db 1"], "services": []}}
+    assert question_of(facets('refused host:"db 1"', active, KEPT)[1]["values"][0]["link"]) == "refused"
     [only] = facets("refused", {**answer, "facets": {"host": [("db1", 900)]}}, KEPT)
     assert only["exact"]
     assert only["values"][0]["count"] == 900
