@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from logsense.incidents import Estates
 from logsense.record import Hypothesis, Incident, Sentence
 from logsense.rootcause import RootcauseOptions, as_text, gather, gather_incident, rank, summarise, title
 from logsense.stages import Index
@@ -21,10 +25,18 @@ class Diagnosis:
 
 
 def explain(
-    index: Index, incident: Incident, *, calls: Iterable[tuple[str, str]] = (), options: RootcauseOptions | None = None
+    index: Index,
+    incident: Incident,
+    *,
+    calls: Iterable[tuple[str, str]] = (),
+    addresses: Mapping[str, str] | None = None,
+    options: RootcauseOptions | None = None,
 ) -> Incident:
-    """A copy with hypotheses, summary and title. ``calls`` are learnt (caller host, called host) pairs."""
-    evidence = gather_incident(index, incident, sorted(calls), options)
+    """A copy with hypotheses, summary and title.
+
+    ``calls`` are learnt (caller host, called host) pairs, ``addresses`` maps addresses in lines to hosts.
+    """
+    evidence = gather_incident(index, incident, sorted(calls), options, addresses)
     hypotheses = rank(evidence, options)
     summary, absent = summarise(incident, hypotheses, evidence)
     return replace(
@@ -38,11 +50,23 @@ def diagnose_range(
     to_ns: int,
     *,
     calls: Iterable[tuple[str, str]] = (),
+    addresses: Mapping[str, str] | None = None,
     options: RootcauseOptions | None = None,
 ) -> Diagnosis:
     """Ranked hypotheses for ``from_ns <= t < to_ns`` over all hosts."""
     signals = index.signals(from_ns, to_ns)
-    evidence = gather(index, from_ns, to_ns - 1, signals, (), sorted(calls), options)
+    evidence = gather(index, from_ns, to_ns - 1, signals, (), sorted(calls), options, addresses)
     hypotheses = rank(evidence, options)
     sentences, absent = summarise(None, hypotheses, evidence)
     return Diagnosis(hypotheses, sentences, absent, as_text(sentences, evidence=True))
+
+
+def learnt_estates(data: Path) -> Estates:
+    """Which host calls which, as the worker has learnt it from the lines so far."""
+    learnt = Estates()
+    try:
+        with closing(sqlite3.connect(f"file:{data / 'state.db'}?mode=ro", uri=True)) as db:
+            learnt.load(db)
+    except sqlite3.Error:
+        return Estates()  # nothing was ingested yet
+    return learnt

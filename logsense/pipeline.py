@@ -22,7 +22,7 @@ from logsense.detect import FOREVER, Window, Windows, derived_points
 from logsense.diagnosis import explain
 from logsense.enricher import BackgroundEnricher
 from logsense.errors import LogsenseError
-from logsense.incidents import Dependencies, Incidents, effective, similar
+from logsense.incidents import Estates, Incidents, effective, similar
 from logsense.index.embedded import EmbeddedIndex
 from logsense.mine import Miner
 from logsense.parse import Parser, Redactor
@@ -91,7 +91,7 @@ class Pipeline:
         # analysed on their own, by detectors that start afresh. Such a lane is not kept over a restart.
         self.backfill: Lane | None = None
         self._backfill_used_ns = 0
-        self.dependencies = Dependencies()
+        self.dependencies = Estates()
         self.incidents = Incidents(settings.section("incidents"), related=self._related)
         self.forecaster = Forecaster(settings.section("predict"), model=model_in_use(data))
         self.enricher = BackgroundEnricher(lambda: make_enricher(settings)) if models else None
@@ -234,7 +234,9 @@ class Pipeline:
         for incident in fresh:
             stored = self.index.get_incident(incident.id)
             incident = replace(incident, actions=stored.actions if stored else [])
-            incident = explain(self.index, incident, calls=self._edges)
+            incident = explain(
+                self.index, incident, calls=self._edges, addresses=self.dependencies.places(incident.pipeline)
+            )
             incident.similar = similar(incident, [e for e in earlier if e.id != incident.id])
             self.index.put_incidents([incident])
             if self._told is not None:

@@ -82,7 +82,7 @@ class Server:
     def app(self, ready: Callable[[], None]) -> Any:
         from prometheus_client import CollectorRegistry
 
-        from logsense.api.app import create_app
+        from logsense.api.app import ApiOptions, create_app
 
         metrics = CollectorRegistry()
         metrics.register(ServerMetrics(self))
@@ -104,9 +104,11 @@ class Server:
                 self.workspace.close()
                 self.spool.close()
 
+        own = LOOPBACK if self.options.host in LOOPBACK else ()
         return create_app(
-            self.workspace, self.intake, registry.receivers(), metrics_registry=metrics, lifespan=lifespan
-        )
+            self.workspace, self.intake, registry.receivers(), metrics_registry=metrics, lifespan=lifespan,
+            options=ApiOptions(allowed_hosts=own),
+        )  # fmt: skip
 
     def sources(self) -> list[Any]:
         from logsense.sources.hostmetrics import HostMetricsOptions

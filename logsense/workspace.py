@@ -6,11 +6,9 @@ strings with the precision kept; arguments ``from_`` and ``to`` are nanoseconds 
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +85,8 @@ class Workspace:
          "hits": [{"id", "@timestamp", "message", "host", "service", "level", "template_id", "score", "fields"}],
          "templates": [{"id", "template", "count", "score"}],
          "incidents": [<incident_brief>],
-         "histogram": {"step_s": 60, "buckets": [["2026-…Z", 12], …]}, "took_ms": 3.2, "notes": ["…"]}
+         "histogram": {"step_s": 60, "buckets": [["2026-…Z", 12], …]},
+         "facets": {"level": [["error", 12], …], "host": […], "service": […]}, "took_ms": 3.2, "notes": ["…"]}
         """
         from logsense.search import understand
 
@@ -112,6 +111,7 @@ class Workspace:
             ],
             "incidents": self._incidents_of(answer.templates, answer.hits, found) if answer.total else [],
             "histogram": self._histogram(found) if answer.total else {"step_s": 0, "buckets": []},
+            "facets": {f: self._facet(found, f) for f in ("level", "host", "service")} if answer.total else {},
             "took_ms": round((time.perf_counter() - started) * 1000, 2),
             "notes": [*understood.notes, *answer.notes],
         }
@@ -146,6 +146,8 @@ class Workspace:
     def log(self, log_id: str, context: int = 5) -> dict[str, Any]:
         """{"hit": {…}, "before": [hits], "after": [hits]}: the lines around it of the same host and service."""
         record = self._record(log_id)
+        if context <= 0:
+            return {"hit": record_dict(record), "before": [], "after": []}
         around = Query(hosts=[record.host] if record.host else [], services=[record.service] if record.service else [])
         minute = 60 * SECOND
         near = Query(hosts=around.hosts, services=around.services, from_ns=record.timestamp_ns - 15 * minute,
@@ -219,10 +221,11 @@ class Workspace:
     def diagnose(self, from_: int | None, to: int | None) -> dict[str, Any]:
         """{"from", "to", "hypotheses": [as in incident], "not_examined": [str], "summary": "text",
         "sentences": [{"text", "role", "evidence"}], "incidents": [ids]}."""
-        from logsense.diagnosis import diagnose_range
+        from logsense.diagnosis import diagnose_range, learnt_estates
 
         from_, to = self._range(from_, to)
-        found = diagnose_range(self.index, from_, to, calls=learnt_calls(self.data))
+        estates = learnt_estates(self.data)
+        found = diagnose_range(self.index, from_, to, calls=estates.edges(), addresses=estates.places())
         return {
             "from": iso(from_),
             "to": iso(to),
@@ -453,6 +456,9 @@ class Workspace:
         step = nice_step_ns(from_, to, BARS)
         return {"step_s": step // SECOND, "buckets": [[iso(t), n] for t, n in self.index.histogram(query, step)]}
 
+    def _facet(self, query: Query, field: str) -> list[list[Any]]:
+        return [[value, count] for value, count in self.index.terms(query, field, 10) if value]
+
     def _volume(self, from_ns: int, to_ns: int, step_ns: int) -> dict[str, list[list[Any]]]:
         """Lines per step and level; lines that state no level are "unknown"."""
         rest = dict(self.index.histogram(Query(from_ns=from_ns, to_ns=to_ns), step_ns))
@@ -480,16 +486,3 @@ class Workspace:
             if shared and (not query.hosts or set(query.hosts) & set(incident.hosts)):
                 scored.append((min(shared), -incident.start_ns, incident))
         return [incident_brief(self._effective(i)) for _, _, i in sorted(scored, key=lambda s: s[:2])[:5]]
-
-
-def learnt_calls(data: Path) -> list[tuple[str, str]]:
-    """(caller host, called host) as the worker has learnt it from the lines so far."""
-    from logsense.incidents import Dependencies
-
-    learnt = Dependencies()
-    try:
-        with closing(sqlite3.connect(f"file:{data / 'state.db'}?mode=ro", uri=True)) as db:
-            learnt.load(db)
-    except sqlite3.Error:
-        return []  # nothing was ingested yet
-    return learnt.edges()

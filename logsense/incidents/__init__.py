@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from logsense.incidents.dependencies import Dependencies
+from logsense.incidents.estates import Estates
 from logsense.incidents.grouping import Incidents
 from logsense.incidents.lifecycle import effective, noise, resemblance, similar
 from logsense.incidents.options import IncidentOptions
@@ -10,6 +11,7 @@ from logsense.incidents.scoring import Fault, Report, Score, score
 
 __all__ = [
     "Dependencies",
+    "Estates",
     "Fault",
     "IncidentOptions",
     "Incidents",

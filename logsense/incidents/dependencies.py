@@ -46,6 +46,7 @@ MAX_IDENTIFIERS = 200  # per host and span
 MAX_SPANS = 360  # kept at once, so that files of the same time may be read one after the other
 MAX_PLACES = 5_000  # hosts and addresses followed
 MAX_COMPARED = 40  # hosts whose identifiers are compared with each other: the work is quadratic
+TABLE = "CREATE TABLE IF NOT EXISTS dependencies_state (scope TEXT PRIMARY KEY, body TEXT)"
 
 
 class Dependencies:
@@ -56,7 +57,11 @@ class Dependencies:
     identifiers a scan of at most ``MAX_IDENTIFIERS`` lines per host and span, and only where hosts are few.
     """
 
-    def __init__(self, addresses: Mapping[str, str] | None = None, calls: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self, addresses: Mapping[str, str] | None = None, calls: Iterable[tuple[str, str]] = (), scope: str = ""
+    ) -> None:
+        self.scope = scope  # names the row that the state is kept in
+        self._unsaved = False
         self.addresses: dict[str, str] = dict(addresses or {})
         self.stated = tuple(calls)
         self.hosts: set[str] = set()
@@ -72,7 +77,7 @@ class Dependencies:
 
     def learn(self, records: Iterable[LogRecord]) -> None:
         """Look at a batch, in any order. Never raises on content."""
-        self._edges = None
+        self._edges, self._unsaved = None, True
         for record in records:
             if not record.host:
                 continue
@@ -230,8 +235,8 @@ class Dependencies:
 
     def load(self, db: sqlite3.Connection) -> None:
         """Read the counts; the table is made if it is missing."""
-        db.execute("CREATE TABLE IF NOT EXISTS dependencies_state (id INTEGER PRIMARY KEY, body TEXT)")
-        row = db.execute("SELECT body FROM dependencies_state WHERE id = 0").fetchone()
+        db.execute(TABLE)
+        row = db.execute("SELECT body FROM dependencies_state WHERE scope = ?", (self.scope,)).fetchone()
         if row:
             body = json.loads(row[0])
             self.addresses.update(body["addresses"])
@@ -245,8 +250,10 @@ class Dependencies:
             self._edges = None
 
     def save(self, db: sqlite3.Connection) -> None:
-        """Write the counts as JSON. Does not commit."""
-        db.execute("CREATE TABLE IF NOT EXISTS dependencies_state (id INTEGER PRIMARY KEY, body TEXT)")
+        """Write the counts as JSON if anything was learnt since the last time. Does not commit."""
+        if not self._unsaved:
+            return
+        db.execute(TABLE)
         body = {
             "addresses": self.addresses,
             "hosts": sorted(self.hosts),
@@ -257,7 +264,8 @@ class Dependencies:
             "speaks": [[*key, n] for key, n in self._speaks.items()],
             "shared": [[*key, *row] for key, row in self._shared.items()],
         }
-        db.execute("INSERT OR REPLACE INTO dependencies_state VALUES (0, ?)", (json.dumps(body),))
+        db.execute("INSERT OR REPLACE INTO dependencies_state VALUES (?, ?)", (self.scope, json.dumps(body)))
+        self._unsaved = False
 
 
 def products(text: str) -> set[str]:

@@ -86,11 +86,13 @@ class Forecaster:
         forecast too: silence is a feature.
         """
         step_ns = self.builder.step_ns
+        heard: set[str] = set()
         for window in windows:
             if window.end_ns > now_ns + step_ns:
                 self.future += 1
             else:
                 self.builder.learn(window)
+                heard.add(window.host)
         for signal in signals:
             if signal.host and signal.end_ns - 1 < now_ns:
                 self.builder.learn_signal(
@@ -102,7 +104,14 @@ class Forecaster:
         if len(self._emitted) > 2 * self.options.max_hosts:
             self._emitted = {host: self._emitted[host] for host in self.builder.hosts if host in self._emitted}
             self.alarms.keep(self.builder.hosts)
-        return self._forecasts([self.builder.vector(host, now_ns) for host in present], now_ns)
+        due = [host for host in present if host in heard or self._is_due(host, now_ns)]
+        return self._forecasts([self.builder.vector(host, now_ns) for host in due], now_ns)
+
+    def _is_due(self, host: str, now_ns: int) -> bool:
+        """A host without anything new is looked at as often as forecasts are passed on anyway: estates of thousands
+        of hosts that say little would otherwise cost a forecast per host and step."""
+        last = self._emitted.get(host)
+        return last is None or not 0 <= now_ns - last.at_ns < self.options.emit_every_s * SECOND
 
     def _end_alarms_of_gone_hosts(self, step: int, now_ns: int) -> None:
         for host in self.alarms.hosts_in_alarm():
