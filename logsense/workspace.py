@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -277,8 +278,12 @@ class Workspace:
         }
         if order not in keys:
             raise BadInput(f"Unknown order {order!r}.", fix=f"use one of {', '.join(keys)}")
-        live = [t for t in self.index.templates() if not t.alias_of]
-        return [template_dict(t) for t in sorted(live, key=keys[order])[:limit]]
+        known = {t.id: t for t in self.index.templates()}
+        live = {t.id: replace(t) for t in known.values() if not t.alias_of}
+        for t in known.values():
+            if t.alias_of in live:  # lines counted before the merge belong to the survivor
+                live[t.alias_of].count += t.count
+        return [template_dict(t) for t in sorted(live.values(), key=keys[order])[:limit]]
 
     def template(self, template_id: str) -> dict[str, Any]:
         """As in templates, plus {"entities", "sample", "alias_of", "histogram", "hits": [latest lines]}."""
