@@ -100,6 +100,7 @@ class Pipeline:
         self._texts: dict[str, str] = {}
         self._last_heard: dict[str, int] = {}
         self._estate: dict[str, str] = {}
+        self._last_received: dict[str, int] = {}
         self.db = sqlite3.connect(data / "state.db", isolation_level=None)
         self.db.execute("PRAGMA journal_mode=WAL")
         self.db.execute("PRAGMA synchronous=FULL")
@@ -139,6 +140,7 @@ class Pipeline:
             return
         records = self.miner.process(self.redactor.process(records))
         self.dependencies.learn(records)
+        self._last_received.update((r.source, r.ingested_ns) for r in records)
         self._to_windows(records, [])
         self.index.write_logs(records, replay=replay)
 
@@ -270,6 +272,7 @@ class Pipeline:
             row = rows.setdefault(source, {})
             for name, count in counts.items():
                 row[name] = int(self._past.get(source, {}).get(name, 0)) + count
+            row["last_ns"] = self._last_received.get(source, row.get("last_ns", 0))
             row["format"] = formats.get(source, row.get("format", ""))
         return rows
 

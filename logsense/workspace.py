@@ -57,7 +57,9 @@ class Workspace:
         self._embedder: Any = None
         self._models_state = "off"
         self._lock = threading.Lock()
+        # What only the process that accepts lines knows; the server sets them.
         self.backlog_bytes: Callable[[], int] = lambda: 0
+        self.intake_stats: Callable[[], dict[str, dict[str, int]]] = dict
         if load_models:
             self._models_state = "loading"
             threading.Thread(target=self._load_embedder, name="load-embedder", daemon=True).start()
@@ -388,7 +390,11 @@ class Workspace:
     def doctor(self) -> list[dict[str, Any]]:
         """Per source: {"source", "accepted", "parsed", "unparsed", "late", "future", "dropped", "last", "format",
         "advice": "what to do about it, '' when all is well"}."""
-        return [doctor_row(name, row) for name, row in sorted(self.index.source_stats().items())]
+        rows = {name: dict(row) for name, row in self.index.source_stats().items()}
+        for name, counts in self.intake_stats().items():
+            if name != "metrics" or counts.get("dropped"):
+                rows.setdefault(name, {})["dropped"] = counts.get("dropped", 0)
+        return [doctor_row(name, row) for name, row in sorted(rows.items())]
 
     def ready(self) -> dict[str, Any]:
         """{"ready": bool, "checks": {"index": "ok", "worker": "ok|starting|down: why", "models": "ok|loading",
@@ -422,6 +428,8 @@ class Workspace:
             return
         with self._lock:
             self._embedder, self._searcher = embedder, None
+        # The first question would otherwise wait for what is computed once: pay it here, in the background.
+        self.search("is anything wrong with the service", limit=1)
         self._models_state = "ok"
 
     def _worker_state(self) -> str:
