@@ -24,7 +24,6 @@ from logsense.shapes import (
     hit_dict,
     hypothesis_dict,
     incident_brief,
-    parse_metric_id,
     query_dict,
     record_dict,
     signal_dict,
@@ -241,33 +240,9 @@ class Workspace:
 
     def evidence(self, evidence_id: str) -> dict[str, Any]:
         """What an evidence id stands for: {"id", "type": "line|template|metric|signal", "title", …the thing}."""
-        kind, _, rest = evidence_id.partition(":")
-        if kind == "line":
-            shown = self.log(rest)
-            return {"id": evidence_id, "type": "line", "title": shown["hit"]["message"], **shown}
-        if kind == "template":
-            template = self.template(rest)
-            return {"id": evidence_id, "type": "template", "title": template["template"], "template": template}
-        if kind == "signal":
-            signals = self.index.signals(ids=[rest])
-            if signals:
-                return {
-                    "id": evidence_id,
-                    "type": "signal",
-                    "title": signals[0].text,
-                    "signal": signal_dict(signals[0]),
-                }
-        if kind == "metric" and (parsed := parse_metric_id(rest)):
-            host, name, at = parsed
-            margin = 600 * SECOND
-            points = self.index.metric_series(host, name, at - margin, at + margin)
-            if points:
-                return {
-                    "id": evidence_id, "type": "metric", "title": f"{name} on {host}", "host": host, "metric": name,
-                    "at": iso(at), "from": iso(at - margin), "to": iso(at + margin),
-                    "points": [[iso(t), v] for t, v in points],
-                }  # fmt: skip
-        raise NotFound(f"There is no evidence {evidence_id!r}.", fix="ids come from incidents and diagnoses")
+        from logsense.evidence import resolve
+
+        return resolve(self, evidence_id)
 
     # -- templates ----------------------------------------------------------------------------------------------
 
