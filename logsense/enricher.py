@@ -52,6 +52,11 @@ class BackgroundEnricher:
             done, self._done = self._done, []
         return done
 
+    def finished(self) -> bool:
+        """True when ``take`` would return something."""
+        with self._lock:
+            return bool(self._done)
+
     def wait(self, timeout_s: float) -> bool:
         """Until nothing waits any more (True), or the models cannot be loaded, or the time is over (False)."""
         deadline = time.monotonic() + timeout_s

@@ -183,6 +183,10 @@ class Pipeline:
             raise
         self.position = position if position is not None else self.position
 
+    def has_news(self) -> bool:
+        """True when the models have finished something that waits to be written."""
+        return self.enricher is not None and self.enricher.finished()
+
     def _enrich(self) -> None:
         if self.enricher is not None:
             for templates, vectors in self.enricher.take():
@@ -204,8 +208,11 @@ class Pipeline:
 
     # -- analysis -----------------------------------------------------------------------------------------------
 
-    def analyse(self, until_ns: int = FOREVER, progress: Callable[[int], None] | None = None) -> None:
-        """Score every window that ends before ``until_ns``, once and in order; lines of the past come first."""
+    def analyse(self, until_ns: int = FOREVER, progress: Callable[[int], None] | None = None) -> int:
+        """Score every window that ends before ``until_ns``, once and in order; lines of the past come first.
+
+        Returns the number of windows.
+        """
         done = 0
         ended = until_ns == FOREVER
         for lane in filter(None, (self.backfill, self.live)):
@@ -217,6 +224,7 @@ class Pipeline:
         if self.backfill is not None and time.monotonic_ns() - self._backfill_used_ns > BACKFILL_KEPT_S * SECOND:
             self.backfill = None
         self._explain_changed()
+        return done
 
     def _analyse_window(self, window: Window, lane: Lane, *, ended: bool) -> None:
         self.index.write_metrics(derived_points(window))

@@ -54,18 +54,21 @@ class Worker:
     def run_until(self, stop: Callable[[], bool]) -> None:
         """Move lines and analyse until ``stop`` says so; then commit and let go of everything."""
         committed = busy = time.monotonic()
+        unsaved = False
         while not stop():
             read = self.step()
             now = time.monotonic()
             if read:
-                busy = now
+                busy, unsaved = now, True
             if now - committed >= self.options.commit_every_s:
-                self.flush_live()
-                self.commit()
+                unsaved |= self.flush_live()
+                if unsaved or self.pipeline.has_news():
+                    self.commit()
+                    unsaved = False
                 (self.data / HEARTBEAT).touch()
                 committed = time.monotonic()
                 if now - busy >= QUIET_S or self._is_live():
-                    self.pipeline.analyse(time.time_ns() - int(self.options.lateness_s * SECOND))
+                    unsaved = self.pipeline.analyse(time.time_ns() - int(self.options.lateness_s * SECOND)) > 0
             if not read:
                 time.sleep(IDLE_S)
         self.close()
@@ -100,8 +103,9 @@ class Worker:
         self.pipeline.analyse(FOREVER, progress)
         self.commit()
 
-    def flush_live(self) -> None:
-        self.pipeline.flush(time.time_ns())
+    def flush_live(self) -> bool:
+        """Pass on records that waited long enough for a continuation; True if there were any."""
+        return bool(self.pipeline.flush(time.time_ns()))
 
     def commit(self) -> None:
         self.pipeline.commit(self._position)

@@ -61,6 +61,17 @@ class Running:
             time.sleep(0.02)
         raise AssertionError(f"serve does not answer: {self.output()}")
 
+    def start_again(self) -> float:
+        """Stop and start; the seconds until it answers."""
+        assert self.stop() == 0
+        return self.start()
+
+    def cpu_s(self) -> float:
+        """CPU seconds that the server process has used so far."""
+        assert self.process is not None
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def stop(self) -> int:
         """SIGTERM, as a service manager would; the exit code."""
         if self.process is None:
