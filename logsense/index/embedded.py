@@ -36,7 +36,7 @@ class EmbeddedIndex:
         self.path = Path(path)
         self._options = options or EmbeddedOptions()
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock_file = _lock(self.path / "writer.lock") if writer else None
+        self._lock_file = writer_lock(self.path / "writer.lock") if writer else None
         self._state = State(self.path / "state.sqlite", self._options.busy_timeout_s)
         self._metrics = Metrics(self.path / "metrics.sqlite", self._options.busy_timeout_s)
         self._lines = Lines(self.path / "logs", self._options)
@@ -168,7 +168,7 @@ class EmbeddedIndex:
         return self._state.source_stats()
 
 
-def _lock(path: Path) -> TextIO:
+def writer_lock(path: Path) -> TextIO:
     """Hold the folder's writer lock until the returned file is closed or the process ends, however it ends."""
     file = path.open("a+", encoding="utf-8")
     try:
