@@ -2,6 +2,7 @@
 
     python -m tests.elasticsearch_server fetch     # into the user's cache, sha256 checked
     python -m tests.elasticsearch_server run       # start, print the address, stop with Ctrl-C
+    python -m tests.elasticsearch_server with CMD  # run CMD with LOGSENSE_ELASTICSEARCH_URL set, then stop
 
 Elastic publishes a runnable server without a JDK on Maven Central (``integ-test-zip``), which is what its own
 plugins are tested against. It refuses to run as root; then it runs as ``nobody``. It is fetched for tests and
@@ -224,7 +225,7 @@ def shared(folder: Path, owner: int) -> str:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not state.exists():
             subprocess.run(  # setsid --fork: the guard is no child of this process, which may end before it
-                ["setsid", "--fork", sys.executable, "-m", "tests.elasticsearch_server", "guard", f"{owner}", f"{state}"],
+                ["setsid", "--fork", sys.executable, "-m", "tests.elasticsearch_server", "guard", str(owner), state],
                 cwd=Path(__file__).parents[1], check=True,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
@@ -275,11 +276,8 @@ def own_elasticsearch() -> Iterator[Server]:
 
 def remove(index: Any) -> None:
     """Delete everything that ``index`` (an ElasticIndex) made."""
-    client, prefix = index._store.client, index.options.prefix
-    names = client.ask("GET", f"/{prefix}-*/_settings", params={"filter_path": "*.settings.index.uuid"})
-    for name in names or ():
-        client.ask("DELETE", f"/{name}")
-    client.ask("DELETE", f"/_index_template/{prefix}-*")
+    index.clear()
+    index._store.client.ask("DELETE", f"/_index_template/{index.options.prefix}-*")
 
 
 def main(arguments: list[str]) -> int:
@@ -298,6 +296,15 @@ def main(arguments: list[str]) -> int:
                     time.sleep(0.5)
             except KeyboardInterrupt:
                 pass
+            finally:
+                server.close()
+        elif command == "with":
+            server = Server()
+            try:
+                server.start()
+                return subprocess.call(arguments[1:], env={**os.environ, "LOGSENSE_ELASTICSEARCH_URL": server.url})
+            except KeyboardInterrupt:
+                return 130
             finally:
                 server.close()
         elif command == "guard":

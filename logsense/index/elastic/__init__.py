@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 from logsense.index.elastic.client import Waiting
 from logsense.index.elastic.lines import Lines
 from logsense.index.elastic.metrics import Metrics
-from logsense.index.elastic.options import ElasticOptions, IndexUnavailable
+from logsense.index.elastic.options import ElasticOptions
 from logsense.index.elastic.state import State
 from logsense.index.elastic.store import Store
 from logsense.index.embedded import writer_lock
@@ -22,7 +22,7 @@ from logsense.record import Action, Forecast, Hit, Incident, LogRecord, MetricPo
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["ElasticIndex", "ElasticOptions", "IndexUnavailable"]
+__all__ = ["ElasticIndex", "ElasticOptions"]
 
 log = logging.getLogger(__name__)
 
@@ -177,6 +177,10 @@ class ElasticIndex:
 
     def source_stats(self) -> dict[str, dict[str, int]]:
         return self._state.source_stats()
+
+    def clear(self) -> None:
+        """Delete every index whose name begins with the prefix."""
+        self._store.clear()
 
     def dead_letters(self) -> int:
         """Documents that Elasticsearch refused for their content; they are kept in ``<prefix>-dead-letters``."""

@@ -13,10 +13,11 @@ from typing import Any
 
 import orjson
 
+from logsense.errors import IndexUnavailable
 from logsense.index.base import to_json
 from logsense.index.elastic.client import Client, Refused
 from logsense.index.elastic.documents import date
-from logsense.index.elastic.options import ElasticOptions, IndexUnavailable
+from logsense.index.elastic.options import ElasticOptions
 
 log = logging.getLogger(__name__)
 

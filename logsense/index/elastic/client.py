@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from logsense.errors import BadConfig, LogsenseError
-from logsense.index.elastic.options import ElasticOptions, IndexUnavailable
+from logsense.errors import BadConfig, IndexUnavailable, LogsenseError
+from logsense.index.elastic.options import ElasticOptions
 
 if TYPE_CHECKING:
     import elasticsearch

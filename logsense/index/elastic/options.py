@@ -1,24 +1,20 @@
-"""Settings of the Elasticsearch index, and the error of one that does not answer."""
+"""Settings of the Elasticsearch index."""
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 
-from logsense.errors import LogsenseError
-
-
-class IndexUnavailable(LogsenseError):
-    """Elasticsearch does not answer, or takes no writes. Nothing accepted is lost: it waits in the spool."""
-
-    status, slug = 503, "index-unavailable"
+URL_VARIABLE = "LOGSENSE_ELASTICSEARCH_URL"
 
 
 @dataclass(frozen=True)
 class ElasticOptions:
-    #: Addresses of the nodes. Requests go to them in turn; one that fails is left out for a while. Nodes are never
-    #: discovered by themselves (no sniffing), so load balancers and port mappings work.
-    urls: list[str] = field(default_factory=lambda: ["http://127.0.0.1:9200"])
+    #: Addresses of the nodes; unless stated, LOGSENSE_ELASTICSEARCH_URL or port 9200 of this machine.
+    #: Requests go to them in turn; one that fails is left out for a while. Nodes are never discovered by
+    #: themselves (no sniffing), so load balancers and port mappings work.
+    urls: list[str] = field(default_factory=lambda: [os.environ.get(URL_VARIABLE) or "http://127.0.0.1:9200"])
     #: Beginning of every index name. It must not be ``logs-…``: Elasticsearch has built-in templates for those.
     prefix: str = "logsense"
     #: API key (the base64 form that Kibana shows). Better given by the environment: LOGSENSE_ELASTICSEARCH_API_KEY.

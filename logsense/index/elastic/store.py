@@ -153,9 +153,15 @@ class Store:
 
     def indices(self, kind: str) -> list[str]:
         """Names of the indices of a kind that exist."""
-        found = self.client.ask("GET", f"/{self.pattern(kind)}/_settings", params={**LENIENT, "flat_settings": "true",
-                                "filter_path": "*.settings.index.uuid"})  # fmt: skip
-        return sorted(found or {})
+        return self._names(self.pattern(kind))
+
+    def _names(self, pattern: str) -> list[str]:
+        only = {"filter_path": "*.settings.index.uuid"}
+        return sorted(self.client.ask("GET", f"/{pattern}/_settings", params={**LENIENT, **only}) or {})
+
+    def clear(self) -> None:
+        """Delete all of this installation's indices; their templates stay."""
+        self.drop(self._names(f"{self.options.prefix}-*"))
 
     def drop(self, names: Sequence[str]) -> None:
         """Delete whole indices."""
