@@ -108,6 +108,9 @@ class EmbeddedIndex:
     def put_template_vectors(self, ids: Sequence[str], vectors: np.ndarray, model: str) -> None:
         self._vectors.put(ids, vectors, model)
 
+    def template_vectors(self) -> Iterator[tuple[str, list[str], np.ndarray]]:
+        return self._vectors.each()
+
     def get_template(self, template_id: str) -> Template | None:
         found = self._state.get_templates([template_id])
         return found[0] if found else None

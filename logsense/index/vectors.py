@@ -7,7 +7,7 @@ search over every vector: 10^4 templates of 384 numbers are one matrix product o
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from logsense.index.state import State
@@ -120,6 +120,12 @@ class TemplateVectors:
                 ids = [template_id for template_id, _ in rows]
                 self._matrices[model] = (ids, joined.reshape(len(rows), -1) if rows else np.zeros((0, 0), np.float32))
             return self._matrices[model]
+
+    def each(self) -> Iterator[tuple[str, list[str], np.ndarray]]:
+        """(model, template ids, matrix) of every model."""
+        for model in self._state.models():
+            ids, matrix = self._matrix(model)
+            yield model, list(ids), matrix
 
     def nearest(self, vector: np.ndarray, k: int, model: str) -> list[tuple[str, float]]:
         import numpy as np

@@ -113,6 +113,9 @@ class ElasticIndex:
     def put_template_vectors(self, ids: Sequence[str], vectors: np.ndarray, model: str) -> None:
         self._state.put_vectors(ids, vectors, model)
 
+    def template_vectors(self) -> Iterator[tuple[str, list[str], np.ndarray]]:
+        return self._state.vectors()
+
     def get_template(self, template_id: str) -> Template | None:
         found = self._state.get_templates([template_id])
         return found[0] if found else None

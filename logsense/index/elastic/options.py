@@ -49,7 +49,7 @@ class ElasticOptions:
     stored_chars: int = 1_000_000
 
     def __post_init__(self) -> None:
-        if not self.urls or not all(re.match(r"https?://[^/@]+/?", url) for url in self.urls):
+        if not self.urls or not all(re.fullmatch(r"https?://[^/@\s]+(/[^@\s]*)?", url) for url in self.urls):
             raise ValueError('urls must be addresses such as "https://search1:9200", without user and password')
         if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,60}", self.prefix) or self.prefix.startswith(("logs-", "metrics-")):
             raise ValueError("prefix must be lower-case letters, digits, '-', '_' or '.', and not begin with logs-")

@@ -6,10 +6,12 @@ Kibana, so a record comes back exactly and a field added to it needs no new mapp
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import re
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -76,7 +78,8 @@ class State:
 
     def _vectors(self, model: str, dims: int) -> str:
         slug = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")[:60]
-        return f"vectors-{slug}-{document_id(model).encode().hex()[:8] if not slug else dims}"
+        digest = hashlib.sha256(clean(model).encode()).hexdigest()[:8]  # other models may have the same slug
+        return f"vectors-{slug}-{digest}-{dims}"
 
     def put_vectors(self, ids: Sequence[str], vectors: np.ndarray, model: str) -> None:
         import numpy as np
@@ -92,6 +95,16 @@ class State:
             if np.isfinite(row).all() and row.any():
                 document = {"event.id": id_key(item), "logsense.model": key(model), "logsense.vector": row}
                 self._store.put(kind, item, document | {"logsense.data": to_json(item).decode()})
+
+    def vectors(self) -> Iterator[tuple[str, list[str], np.ndarray]]:
+        import numpy as np
+
+        order = [{"_index": "asc"}, {"event.id": "asc"}]
+        rows = self._store.pages("vectors-*", {"match_all": {}}, order)
+        for model, group in itertools.groupby(rows, key=lambda row: row["logsense.model"]):
+            while part := list(itertools.islice(group, PAGE)):
+                ids = [orjson.loads(row["logsense.data"]) for row in part]
+                yield model, ids, np.array([row["logsense.vector"] for row in part], np.float32)
 
     def nearest(self, vector: np.ndarray, k: int, model: str) -> list[tuple[str, float]]:
         """(template id, cosine), best first, as stored: aliases are the caller's."""
