@@ -169,4 +169,5 @@ class Store:
             self.client.ask("DELETE", f"/{name}")
 
     def close(self) -> None:
+        self.bulk.close()
         self.client.close()
