@@ -131,6 +131,8 @@ def report(data: Path, config: Path, out: Console) -> None:
     """What broke, where, when and why; one incident in full; and how to ask."""
     from rich.text import Text
 
+    from logsense.config import load_settings
+
     space = workspace(data, config)
     rows = sorted(space.incidents(limit=200), key=lambda r: r["start"])
     out.print(Text(f"\nWhat broke: {len(rows)} incidents", "bold"))
@@ -147,8 +149,10 @@ def report(data: Path, config: Path, out: Console) -> None:
     warned = sorted({(f["host"], f["made"][:16]) for f in risks if f["probability"] >= 0.5})
     out.print(Text(f"\nForecasts: {len(risks)} made, {len(warned)} host-minutes at 50 % risk or more", "bold"))
     space.close()
-    typer.echo(f'\nAsk:   .venv/bin/logsense search "who is trying to guess passwords" --data {data}')
-    typer.echo(f"Read:  .venv/bin/logsense incidents --data {data}")
+    elsewhere = load_settings(config).section("index").type != "embedded"
+    more = f" --config {config}" if elsewhere else ""
+    typer.echo(f'\nAsk:   .venv/bin/logsense search "who is trying to guess passwords" --data {data}{more}')
+    typer.echo(f"Read:  .venv/bin/logsense incidents --data {data}{more}")
     typer.echo("Check: .venv/bin/logsense evaluate samples   (against the injected faults)")
 
 
