@@ -11,6 +11,7 @@ never redistributed. What it holds and lacks is written down in ``deploy/elastic
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
 import hashlib
@@ -20,6 +21,7 @@ import pwd
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -41,6 +43,7 @@ HEAP = os.environ.get("LOGSENSE_ELASTICSEARCH_HEAP", "512m")
 REQUIRED = "elasticsearch" in os.environ.get("LOGSENSE_TEST_REQUIRE", "")
 FETCH_S = 600
 START_S = 120
+USER = ("logsense", "a long password")
 
 
 class Unavailable(Exception):
@@ -107,7 +110,8 @@ def free_port() -> int:
 class Server:
     """One node in a folder of its own. ``stop`` and ``start`` keep its data; ``close`` removes everything."""
 
-    def __init__(self, heap: str = HEAP, port: int = 0) -> None:
+    def __init__(self, heap: str = HEAP, port: int = 0, *, secure: bool = False) -> None:
+        """``secure``: https with a certificate of its own (``certificate``), and the user ``USER``."""
         zipped, self.java = fetch(), java_home()
         # /var/tmp rather than the cache: the user that root starts it as cannot look into root's home
         self.folder = Path(tempfile.mkdtemp(prefix="logsense-elasticsearch-", dir="/var/tmp"))
@@ -121,13 +125,18 @@ class Server:
         self.port, self.heap = port or free_port(), heap
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
+        self.certificate = self.home / "config" / "http.crt"
+        self.context: ssl.SSLContext | None = None
+        self.headers: dict[str, str] = {}
         (self.home / "config" / "elasticsearch.yml").write_text(
             f"cluster.name: logsense-test\nnode.name: test\ndiscovery.type: single-node\nnetwork.host: 127.0.0.1\n"
-            f"http.port: {self.port}\ntransport.port: {free_port()}\nxpack.security.enabled: false\n"
+            f"http.port: {self.port}\ntransport.port: {free_port()}\nxpack.security.enabled: {str(secure).lower()}\n"
             "cluster.routing.allocation.disk.threshold_enabled: false\ncluster.max_shards_per_node: 8000\n",
             encoding="utf-8",
         )
         (self.home / "tmp").mkdir()
+        if secure:
+            self._secure()
         self.identity: dict[str, Any] = {}
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
@@ -135,6 +144,26 @@ class Server:
             self.folder.chmod(0o755)
             for path in (self.home, *self.home.rglob("*")):
                 os.chown(path, nobody.pw_uid, nobody.pw_gid)
+
+    def _secure(self) -> None:
+        self.url = f"https://127.0.0.1:{self.port}"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
+             "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(self.home / "config/http.key"),
+             "-out", str(self.certificate)],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        with (self.home / "config/elasticsearch.yml").open("a", encoding="utf-8") as file:
+            file.write(
+                "xpack.security.autoconfiguration.enabled: false\nxpack.security.http.ssl.enabled: true\n"
+                "xpack.security.http.ssl.key: http.key\nxpack.security.http.ssl.certificate: http.crt\n"
+            )
+        subprocess.run(
+            [str(self.home / "bin/elasticsearch-users"), "useradd", USER[0], "-p", USER[1], "-r", "superuser"],
+            check=True, capture_output=True, env={"PATH": os.environ["PATH"], "ES_JAVA_HOME": str(self.java)},
+        )  # fmt: skip
+        self.context = ssl.create_default_context(cafile=str(self.certificate))
+        self.headers = {"Authorization": "Basic " + base64.b64encode(":".join(USER).encode()).decode()}
 
     def start(self) -> None:
         """Start and wait until the node takes writes. Raises Unavailable with the end of its log."""
@@ -159,8 +188,12 @@ class Server:
         self.kill()
         raise Unavailable(f"Elasticsearch {VERSION} did not start: {output}")
 
-    def get(self, path: str) -> Any:
-        with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+    def get(self, path: str, body: Any = None) -> Any:
+        """The answer to GET, or to POST with a ``body``."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {**self.headers, "Content-Type": "application/json"}
+        request = urllib.request.Request(self.url + path, data=data, headers=headers)
+        with urllib.request.urlopen(request, timeout=10, context=self.context) as answer:
             return json.loads(answer.read())
 
     def stop(self) -> None:

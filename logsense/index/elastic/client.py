@@ -41,7 +41,7 @@ class Refused(LogsenseError):
         self.code, self.kind, self.text = code, kind, text
 
 
-def _client(options: ElasticOptions) -> elasticsearch.Elasticsearch:
+def _client(options: ElasticOptions, timeout_s: float) -> elasticsearch.Elasticsearch:
     from elasticsearch import Elasticsearch
 
     more: dict[str, Any] = {}
@@ -58,7 +58,7 @@ def _client(options: ElasticOptions) -> elasticsearch.Elasticsearch:
     try:
         return Elasticsearch(
             hosts=list(options.urls),
-            request_timeout=options.timeout_s,
+            request_timeout=timeout_s,
             max_retries=0,  # retried here, where waiting and giving up are decided
             retry_on_timeout=False,
             sniff_on_start=False,
@@ -77,7 +77,7 @@ class Client:
 
     def __init__(self, options: ElasticOptions, *, patient: bool, waiting: Waiting | None = None) -> None:
         self.options, self._patient, self._waiting = options, patient, waiting
-        self._es = _client(options)
+        self._es = _client(options, options.timeout_s if patient else options.read_timeout_s)
         self.where = ", ".join(options.urls)
 
     def close(self) -> None:

@@ -29,6 +29,8 @@ class ElasticOptions:
     fingerprint: str = ""
     #: Seconds until a request counts as failed. A bulk request that timed out is sent again; ids make that harmless.
     timeout_s: float = 30.0
+    #: The same for a question (search, pages, API), where somebody waits for the answer.
+    read_timeout_s: float = 10.0
     #: Documents of one bulk request at first; it grows while answers come fast and halves when they do not.
     batch_documents: int = 2000
     #: Documents of one bulk request at most.
@@ -38,7 +40,7 @@ class ElasticOptions:
     #: Longest pause between two attempts in seconds; they begin at 0.2 s, double, and are jittered.
     max_backoff_s: float = 30.0
     #: Attempts of a question (search, pages, API) before it is answered with "index unavailable".
-    read_attempts: int = 2
+    read_attempts: int = 3
     #: Replicas of each index: "0-1" is none on one node and one on several, or a fixed number such as "1".
     replicas: str = "0-1"
     #: Days of log lines and metrics to keep; older daily indices are deleted as a whole. 0 keeps everything.
@@ -59,7 +61,8 @@ class ElasticOptions:
             raise ValueError("api_key and user exclude each other")
         if self.ca_file and self.fingerprint:
             raise ValueError("ca_file and fingerprint exclude each other")
-        numbers = (self.timeout_s, self.batch_documents, self.max_batch_documents, self.max_batch_mb,
-                   self.max_backoff_s, self.read_attempts, self.indexed_chars, self.stored_chars)  # fmt: skip
+        sizes = (self.batch_documents, self.max_batch_documents, self.max_batch_mb, self.indexed_chars)
+        times = (self.timeout_s, self.read_timeout_s, self.max_backoff_s)
+        numbers = (*sizes, *times, self.stored_chars, self.read_attempts)
         if min(numbers) <= 0 or self.retention_days < 0:
             raise ValueError("times, sizes and attempts must be above zero, retention_days zero or above")

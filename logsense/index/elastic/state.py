@@ -28,12 +28,14 @@ if TYPE_CHECKING:
 
 DATA = ["logsense.data"]
 _MAX_DIMS = 4096
+_COUNTER_S = 0.5
 
 
 class State:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._words: dict[str, list[Any]] | None = None
+        self._counters: dict[str, tuple[int, float]] = {}  # name -> value, and until when it need not be asked again
 
     # templates
 
@@ -56,8 +58,17 @@ class State:
             self._store.settle("templates")
             self._put_state("counter", "templates", time.time_ns())
             self._store.bulk.flush()
+            self._counters.clear()
 
     def counter(self, name: str) -> int:
+        """As the catalog of templates asks before every question; the answer may be ``_COUNTER_S`` old."""
+        value, until = self._counters.get(name, (0, 0.0))
+        if time.monotonic() >= until:
+            value = self._counter(name)
+            self._counters[name] = (value, time.monotonic() + _COUNTER_S)
+        return value
+
+    def _counter(self, name: str) -> int:
         found = self._store.get_many("state", [f"counter/{name}"])
         return int(orjson.loads(next(iter(found.values()))["logsense.data"])) if found else 0
 
