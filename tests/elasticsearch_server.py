@@ -188,11 +188,8 @@ class Server:
         self.kill()
         raise Unavailable(f"Elasticsearch {VERSION} did not start: {output}")
 
-    def get(self, path: str, body: Any = None) -> Any:
-        """The answer to GET, or to POST with a ``body``."""
-        data = None if body is None else json.dumps(body).encode()
-        headers = {**self.headers, "Content-Type": "application/json"}
-        request = urllib.request.Request(self.url + path, data=data, headers=headers)
+    def get(self, path: str) -> Any:
+        request = urllib.request.Request(self.url + path, headers=self.headers)
         with urllib.request.urlopen(request, timeout=10, context=self.context) as answer:
             return json.loads(answer.read())
 
