@@ -27,8 +27,9 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 
 setup: $(VENV)/.ready ## create .venv with the pinned libraries
 
-demo: $(VENV)/.ready ## run the main job on the recorded samples and open the pages
-	@$(BIN)/logsense demo --data $(DEMO_DATA) --port $(DEMO_PORT) $(if $(DEMO_EXIT),--exit)
+demo: $(VENV)/.ready ## run the main job on the recorded samples and open the pages (INDEX=elasticsearch: in a real one)
+	@$(if $(filter elasticsearch,$(INDEX)),$(if $(LOGSENSE_ELASTICSEARCH_URL),,$(BIN)/python -m tests.elasticsearch_server with)) \
+	  $(BIN)/logsense demo --data $(DEMO_DATA) --port $(DEMO_PORT) $(if $(DEMO_EXIT),--exit) $(if $(INDEX),--index $(INDEX))
 
 test: $(VENV)/.ready ## lint, types, architecture and all tests but the long proofs
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && echo "ruff: clean"

@@ -60,6 +60,7 @@ SECTIONS = {
     "embeddings": "logsense.enrich:EmbedderOptions",
     "keywords": "logsense.enrich:KeywordOptions",
     "index": "logsense.index:EmbeddedOptions",
+    "elasticsearch": "logsense.index.elastic:ElasticOptions",
     "windows": "logsense.detect:WindowOptions",
     "log_anomaly": "logsense.detect:LogAnomalyOptions",
     "metric_anomaly": "logsense.detect:MetricAnomalyOptions",

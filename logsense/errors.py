@@ -66,6 +66,12 @@ class BadModel(LogsenseError):
     status, slug = 500, "bad-model"
 
 
+class IndexUnavailable(LogsenseError):
+    """The index does not answer, or takes no writes now. Nothing accepted is lost: it waits in the spool."""
+
+    status, slug = 503, "index-unavailable"
+
+
 class Busy(LogsenseError):
     """Another process owns what this one needs (the data folder's writer lock)."""
 

@@ -23,7 +23,6 @@ from logsense.diagnosis import explain
 from logsense.enricher import BackgroundEnricher
 from logsense.errors import LogsenseError
 from logsense.incidents import Estates, Incidents, effective, similar
-from logsense.index.embedded import EmbeddedIndex
 from logsense.mine import Miner
 from logsense.parse import Parser, Redactor
 from logsense.predict.forecaster import Forecaster
@@ -68,7 +67,8 @@ class Pipeline:
     """Everything from accepted lines to incidents and forecasts in the data folder ``data``.
 
     ``models=False`` leaves templates without keywords and vectors. ``told`` hears of every incident that
-    opened or changed, after its root cause was ranked; ``observe`` of every closed window, cut by host.
+    opened or changed, after its root cause was ranked; ``observe`` of every closed window, cut by host;
+    ``waiting`` that the index is away, as ``registry.open_index`` says.
     """
 
     def __init__(
@@ -79,10 +79,11 @@ class Pipeline:
         models: bool = True,
         told: Told | None = None,
         observe: Callable[[list[HostWindow]], None] | None = None,
+        waiting: Callable[[str], bool] | None = None,
     ) -> None:
         self.data, self.settings, self._told, self._observe = data, settings, told, observe
         data.mkdir(parents=True, exist_ok=True)
-        self.index = EmbeddedIndex(data / "index", writer=True, options=settings.section("index"))
+        self.index = registry.open_index(data, settings, writer=True, waiting=waiting)
         self.parser = Parser(settings.section("parse"))
         self.redactor = Redactor(settings.section("redact"))
         self.miner = Miner(settings.section("mine"))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from logsense.config import shipped
+from logsense.config import Settings, shipped
+
+if TYPE_CHECKING:
+    from logsense.stages import Index
 
 SOURCES = {
     "tail": "logsense.sources.tail:TailSource",
@@ -30,6 +34,7 @@ RECEIVERS = {
 
 INDEXES = {
     "embedded": "logsense.index.embedded:EmbeddedIndex",
+    "elasticsearch": "logsense.index.elastic:ElasticIndex",
 }
 
 DETECTORS = {
@@ -46,6 +51,21 @@ def load(path: str) -> Any:
 
 def receivers() -> list[Any]:
     return [load(path)() for path in RECEIVERS.values()]
+
+
+def open_index(data: Path, settings: Settings, *, writer: bool, waiting: Callable[[str], bool] | None = None) -> Index:
+    """The index of the data folder ``data``, of the kind that ``[index] type`` names.
+
+    An index on a server may be away: a writer then waits, calling ``waiting`` with the reason some times a second,
+    until that returns True (``errors.IndexUnavailable``). The embedded index never waits.
+    """
+    kind = settings.section("index").type
+    make = load(INDEXES[kind])
+    if kind == "embedded":
+        index: Index = make(data / "index", writer=writer, options=settings.section("index"))
+    else:
+        index = make(data / "index", writer=writer, options=settings.section(kind), waiting=waiting)
+    return index
 
 
 def model_folders(data: Path | None) -> list[Path]:

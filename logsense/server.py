@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -20,12 +21,14 @@ from typing import TYPE_CHECKING, Any
 
 from logsense import registry
 from logsense.config import ServerOptions, Settings
-from logsense.errors import BadConfig
+from logsense.errors import BadConfig, LogsenseError
 from logsense.feed import make_tail
 from logsense.workspace import Workspace
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
+
+log = logging.getLogger(__name__)
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 WORKER_STOP_S = 30  # a commit takes about a second; a full one with models loading some more
@@ -182,6 +185,17 @@ class ServerMetrics:
         yield dropped
         yield GaugeMetricFamily("logsense_spool_bytes", "Accepted but not indexed yet.",
                                 value=self.server.spool.backlog_bytes())  # fmt: skip
+        try:
+            yield from self._of_the_index()
+        except LogsenseError as error:
+            # An index that is away must not hide the figures of the spool, which are needed most then.
+            log.info("no figures of the index: %s", error.what)
+        ready = self.server.workspace.ready()
+        yield GaugeMetricFamily("logsense_ready", "1 when index and worker are well.", value=int(ready["ready"]))
+
+    def _of_the_index(self) -> Iterable[Metric]:
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
         indexed = CounterMetricFamily("logsense_indexed_lines", "Lines in the index.", labels=["source", "outcome"])
         for source, row in self.server.workspace.index.source_stats().items():
             for outcome in ("parsed", "unparsed"):
@@ -189,8 +203,6 @@ class ServerMetrics:
         yield indexed
         open_incidents = sum(i["status"] != "resolved" for i in self.server.workspace.incidents(limit=1000))
         yield GaugeMetricFamily("logsense_open_incidents", "Incidents that are not resolved.", value=open_incidents)
-        ready = self.server.workspace.ready()
-        yield GaugeMetricFamily("logsense_ready", "1 when index and worker are well.", value=int(ready["ready"]))
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -209,8 +221,6 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _make_index(data: Path, settings: Settings) -> None:
-    """A reader needs the index to exist; the worker that would make it starts later."""
-    from logsense.index.embedded import EmbeddedIndex
-
-    if not (data / "index").is_dir():
-        EmbeddedIndex(data / "index", writer=True, options=settings.section("index")).close()
+    """A reader needs the embedded index to exist; the worker that would make it starts later."""
+    if settings.section("index").type == "embedded" and not (data / "index").is_dir():
+        registry.open_index(data, settings, writer=True).close()

@@ -174,6 +174,9 @@ class Index(Protocol):
 
     def put_template_vectors(self, ids: Sequence[str], vectors: np.ndarray, model: str) -> None: ...
 
+    def template_vectors(self) -> Iterator[tuple[str, list[str], np.ndarray]]:
+        """(model, template ids, float32 matrix of a row each): everything that was put, some rows at a time."""
+
     def get_template(self, template_id: str) -> Template | None: ...
 
     def templates(self, ids: Sequence[str] | None = None) -> list[Template]: ...

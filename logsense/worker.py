@@ -6,6 +6,7 @@ any order of sources: then windows wait until the spool is empty, so that none c
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
@@ -15,10 +16,13 @@ from types import FrameType
 
 from logsense.config import Settings, WorkerOptions
 from logsense.detect import FOREVER
+from logsense.errors import IndexUnavailable
 from logsense.pipeline import Pipeline, Told
 from logsense.predict.windows import HostWindow
 from logsense.spool import DiskSpool
 from logsense.workspace import HEARTBEAT
+
+log = logging.getLogger(__name__)
 
 SECOND = 1_000_000_000
 IDLE_S = 0.05
@@ -35,7 +39,9 @@ class Worker:
     ) -> None:  # fmt: skip
         self.data = data
         self.options: WorkerOptions = settings.section("worker")
-        self.pipeline = Pipeline(data, settings, models=models, told=told, observe=observe)
+        self._ending: Callable[[], bool] = lambda: False
+        self._alive_at = 0.0
+        self.pipeline = Pipeline(data, settings, models=models, told=told, observe=observe, waiting=self._index_is_away)
         self.spool = DiskSpool(data / "spool", settings.section("spool"))
         self.reader = self.spool.open_reader(self.pipeline.position)
         self.lines = self.points = 0
@@ -52,7 +58,20 @@ class Worker:
         self.run_until(lambda: self._stop or os.getppid() != parent)
 
     def run_until(self, stop: Callable[[], bool]) -> None:
-        """Move lines and analyse until ``stop`` says so; then commit and let go of everything."""
+        """Move lines and analyse until ``stop`` says so; then commit and let go of everything.
+
+        While the index is away this waits. Asked to stop then, it ends without a commit: what was read since the
+        last one is still in the spool, and the next worker begins there.
+        """
+        self._ending = stop
+        try:
+            self._move(stop)
+        except IndexUnavailable as error:
+            log.warning("stopped while the index was away, what is not indexed waits in the spool: %s", error.what)
+            self.pipeline.close()
+            self.spool.close()
+
+    def _move(self, stop: Callable[[], bool]) -> None:
         committed = busy = time.monotonic()
         unsaved = False
         while not stop():
@@ -117,6 +136,13 @@ class Worker:
         self.commit()
         self.pipeline.close()
         self.spool.close()
+
+    def _index_is_away(self, reason: str) -> bool:
+        """Called while the index is waited for: the worker lives; /readyz asks the index itself. True: give up."""
+        if time.monotonic() - self._alive_at >= 1:
+            self._alive_at = time.monotonic()
+            (self.data / HEARTBEAT).touch()
+        return self._ending()
 
     def _is_live(self) -> bool:
         """True when the newest batch was received moments ago: there is no backlog to wait for."""

@@ -32,8 +32,8 @@ from logsense.shapes import (
 from logsense.timefmt import iso, nice_step_ns
 
 if TYPE_CHECKING:
-    from logsense.index.embedded import EmbeddedIndex
     from logsense.search import Searcher
+    from logsense.stages import Index
 
 SECOND = 1_000_000_000
 BARS = 60  # bars of a histogram: what fits on a phone and still shows a burst
@@ -47,11 +47,9 @@ class Workspace:
     """Open the data folder ``data`` for reading and for people's actions (not for indexing)."""
 
     def __init__(self, data: Path, settings: Settings | None = None, *, load_models: bool = True) -> None:
-        from logsense.index.embedded import EmbeddedIndex
-
         self.data = data
         self.settings = settings or Settings()
-        self.index: EmbeddedIndex = EmbeddedIndex(data / "index", writer=False, options=self.settings.section("index"))
+        self.index: Index = registry.open_index(data, self.settings, writer=False)
         self._searcher: Searcher | None = None
         self._embedder: Any = None
         self._models_state = "off"
@@ -365,11 +363,18 @@ class Workspace:
     def doctor(self) -> list[dict[str, Any]]:
         """Per source: {"source", "accepted", "parsed", "unparsed", "late", "future", "dropped", "last", "format",
         "advice": "what to do about it, '' when all is well"}."""
-        rows = {name: dict(row) for name, row in self.index.source_stats().items()}
+        stats = {name: dict(row) for name, row in self.index.source_stats().items()}
         for name, counts in self.intake_stats().items():
             if name != "metrics" or counts.get("dropped"):
-                rows.setdefault(name, {})["dropped"] = counts.get("dropped", 0)
-        return [doctor_row(name, row) for name, row in sorted(rows.items())]
+                stats.setdefault(name, {})["dropped"] = counts.get("dropped", 0)
+        rows = [doctor_row(name, row) for name, row in sorted(stats.items())]
+        refused = self.index.dead_letters() if hasattr(self.index, "dead_letters") else 0
+        if refused:
+            advice = (
+                f"The index refused {refused} documents for their content; its dead-letters hold them and the reasons."
+            )
+            rows.append({**doctor_row("index", {}), "advice": advice})
+        return rows
 
     def ready(self) -> dict[str, Any]:
         """{"ready": bool, "checks": {"index": "ok", "worker": "ok|starting|down: why", "models": "ok|loading",

@@ -1,10 +1,14 @@
-"""For all tests."""
+"""For all tests: how property tests run, and fixtures that several folders share."""
 
 from __future__ import annotations
 
 import os
 
 from hypothesis import settings
+
+from tests.elasticsearch_server import elasticsearch_url, own_elasticsearch
+
+__all__ = ["elasticsearch_url", "own_elasticsearch"]
 
 # Test machines are busy: the time that one example takes says nothing. The same examples on every run, so that
 # a change is judged by what it changed; HYPOTHESIS_PROFILE=search looks for new ones.

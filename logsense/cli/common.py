@@ -44,13 +44,14 @@ def workspace(data: Path, config: Path | None = None, *, models: bool = False) -
     from logsense.config import load_settings
     from logsense.workspace import Workspace
 
-    if not (data / "index").is_dir():
+    settings = load_settings(config)
+    if settings.section("index").type == "embedded" and not (data / "index").is_dir():
         raise BadInput(
             f"There is no logsense data in {data}.",
             why="nothing was ingested there yet",
             fix="give the folder with --data, or fill it: `logsense ingest FILE --data DIR` or `logsense serve`",
         )
-    return Workspace(data, load_settings(config), load_models=models)
+    return Workspace(data, settings, load_models=models)
 
 
 def print_json(value: Any) -> None:

@@ -7,7 +7,7 @@ import json
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -20,20 +20,48 @@ from logsense.errors import BadInput
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from logsense.config import Settings
+
 MARK = "demo.json"
+PREFIX = "logsense-demo"  # of the indices, where the demo is read into an Elasticsearch
 
 
-def run_demo(data: Path, port: int, *, stay: bool, out: Console) -> None:
+def run_demo(data: Path, port: int, *, stay: bool, out: Console, index: str = "embedded") -> None:
     """Ingest the samples once (a second run reuses what the first one made), print, and serve unless told not to."""
     recordings = sample_folders()
-    print_ = fingerprint(recordings)
-    if not is_current(data, print_):
-        fill(data, recordings, print_, out)
+    print_ = f"{index} {fingerprint(recordings)}"
+    settings = demo_settings(index, port)
+    if not is_current(data, print_) or is_empty(data, settings):
+        fill(data, recordings, print_, settings, out)
     else:
         out.print(f"The samples are in {data} already (made by an earlier run; `make clean` removes them).")
-    report(data, out)
+    # The worker is a process of its own, which reads its settings from a file.
+    config = data / "demo.toml"
+    config.write_text(f'[index]\ntype = "{index}"\n\n[elasticsearch]\nprefix = "{PREFIX}"\n', encoding="utf-8")
+    report(data, config, out)
     if stay:
-        serve_demo(data, port, out)
+        serve_demo(data, settings, config, out)
+
+
+def demo_settings(index: str, port: int) -> Settings:
+    """Nothing is read from this machine: the pages show the samples alone."""
+    from logsense.config import Settings
+
+    server = {"port": port, "syslog_port": 0, "host_metrics_every_s": 0.0}
+    settings = Settings({"server": server, "index": {"type": index}, "elasticsearch": {"prefix": PREFIX}})
+    settings.section("index")  # a wrong name stops here
+    return settings
+
+
+def is_empty(data: Path, settings: Settings) -> bool:
+    """Whether the folder is full but the index is not: another Elasticsearch than last time."""
+    from logsense.registry import open_index
+
+    index = open_index(data, settings, writer=False)
+    try:
+        return index.time_range() is None
+    finally:
+        index.close()
 
 
 def sample_folders() -> list[Path]:
@@ -64,8 +92,7 @@ def is_current(data: Path, print_: str) -> bool:
         return False
 
 
-def fill(data: Path, recordings: list[Path], print_: str, out: Console) -> None:
-    from logsense.config import Settings
+def fill(data: Path, recordings: list[Path], print_: str, settings: Settings, out: Console) -> None:
     from logsense.feed import Ingest, add_recording, find_pipeline
     from logsense.trials import read_label_file
 
@@ -73,9 +100,10 @@ def fill(data: Path, recordings: list[Path], print_: str, out: Console) -> None:
         if any(data.iterdir()) and not (data / MARK).exists() and not (data / "index").is_dir():
             raise BadInput(f"{data} is not empty and no demo folder.", fix="give another one with --data")
         shutil.rmtree(data)
+    clear_index(data, settings)
     begun = time.monotonic()
     with Progress() as progress:
-        run = Ingest(data, Settings(), progress=progress)
+        run = Ingest(data, settings, progress=progress)
         for folder in recordings:
             out.print(f"Reading samples/{folder.name} …")
             add_recording(run, find_pipeline(str(read_label_file(folder)["scenario"])), folder)
@@ -89,11 +117,23 @@ def fill(data: Path, recordings: list[Path], print_: str, out: Console) -> None:
         out.print(f"note: {note}", style="yellow", markup=False)
 
 
-def report(data: Path, out: Console) -> None:
+def clear_index(data: Path, settings: Settings) -> None:
+    """An index outside the folder holds what an earlier demo wrote."""
+    if settings.section("index").type == "elasticsearch":
+        from logsense.index.elastic import ElasticIndex
+
+        index = ElasticIndex(data / "index", writer=False, options=settings.section("elasticsearch"))
+        index.clear()
+        index.close()
+
+
+def report(data: Path, config: Path, out: Console) -> None:
     """What broke, where, when and why; one incident in full; and how to ask."""
     from rich.text import Text
 
-    space = workspace(data)
+    from logsense.config import load_settings
+
+    space = workspace(data, config)
     rows = sorted(space.incidents(limit=200), key=lambda r: r["start"])
     out.print(Text(f"\nWhat broke: {len(rows)} incidents", "bold"))
     for row in rows:
@@ -109,21 +149,18 @@ def report(data: Path, out: Console) -> None:
     warned = sorted({(f["host"], f["made"][:16]) for f in risks if f["probability"] >= 0.5})
     out.print(Text(f"\nForecasts: {len(risks)} made, {len(warned)} host-minutes at 50 % risk or more", "bold"))
     space.close()
-    typer.echo(f'\nAsk:   .venv/bin/logsense search "who is trying to guess passwords" --data {data}')
-    typer.echo(f"Read:  .venv/bin/logsense incidents --data {data}")
+    elsewhere = load_settings(config).section("index").type != "embedded"
+    more = f" --config {config}" if elsewhere else ""
+    typer.echo(f'\nAsk:   .venv/bin/logsense search "who is trying to guess passwords" --data {data}{more}')
+    typer.echo(f"Read:  .venv/bin/logsense incidents --data {data}{more}")
     typer.echo("Check: .venv/bin/logsense evaluate samples   (against the injected faults)")
 
 
-def serve_demo(data: Path, port: int, out: Console) -> None:
-    from logsense.config import Settings
+def serve_demo(data: Path, settings: Settings, config: Path, out: Console) -> None:
     from logsense.server import serve
-
-    # Nothing is read from this machine: the pages show the samples alone.
-    table: dict[str, Any] = {"port": port, "syslog_port": 0, "host_metrics_every_s": 0.0}
-    settings = Settings({"server": table})
 
     def banner(url: str) -> None:
         out.print(f"\nLook: {url}   (Ctrl-C ends it)", style="bold")
 
-    serve(data, settings, say=lambda text: typer.echo(text, err=True), banner=banner)
+    serve(data, settings, config=config, say=lambda text: typer.echo(text, err=True), banner=banner)
     typer.echo("The demo has stopped.")

@@ -65,9 +65,10 @@ def worker(data: Data = DEFAULT_DATA, config: Config = None) -> None:
 def demo(
     data: Data = Path("demo-data"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the pages.")] = 8514,
+    index: Annotated[str, typer.Option(help="embedded or elasticsearch (at LOGSENSE_ELASTICSEARCH_URL).")] = "embedded",
     exit_: Annotated[bool, typer.Option("--exit", help="End after printing instead of serving the pages.")] = False,
 ) -> None:
     """Read the recorded samples, show what broke in them and why, then serve the pages."""
     from logsense.cli.demo import run_demo
 
-    run_demo(data, port, stay=not exit_, out=console())
+    run_demo(data, port, stay=not exit_, out=console(), index=index)

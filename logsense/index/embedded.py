@@ -36,7 +36,7 @@ class EmbeddedIndex:
         self.path = Path(path)
         self._options = options or EmbeddedOptions()
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock_file = _lock(self.path / "writer.lock") if writer else None
+        self._lock_file = writer_lock(self.path / "writer.lock") if writer else None
         self._state = State(self.path / "state.sqlite", self._options.busy_timeout_s)
         self._metrics = Metrics(self.path / "metrics.sqlite", self._options.busy_timeout_s)
         self._lines = Lines(self.path / "logs", self._options)
@@ -108,6 +108,9 @@ class EmbeddedIndex:
     def put_template_vectors(self, ids: Sequence[str], vectors: np.ndarray, model: str) -> None:
         self._vectors.put(ids, vectors, model)
 
+    def template_vectors(self) -> Iterator[tuple[str, list[str], np.ndarray]]:
+        return self._vectors.each()
+
     def get_template(self, template_id: str) -> Template | None:
         found = self._state.get_templates([template_id])
         return found[0] if found else None
@@ -168,7 +171,7 @@ class EmbeddedIndex:
         return self._state.source_stats()
 
 
-def _lock(path: Path) -> TextIO:
+def writer_lock(path: Path) -> TextIO:
     """Hold the folder's writer lock until the returned file is closed or the process ends, however it ends."""
     file = path.open("a+", encoding="utf-8")
     try:

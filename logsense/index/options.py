@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class EmbeddedOptions:
+    #: Where everything that is searched lives: ``embedded`` (in the data folder) or ``elasticsearch`` (then
+    #: ``[elasticsearch]`` says where, and the keys below have no effect).
+    type: str = "embedded"
     #: Day shards that are open for writing at once. The least recently written is closed first, so lines of
     #: 1970 and 2099 among today's cost time, not memory.
     open_writers: int = 4
@@ -18,3 +21,7 @@ class EmbeddedOptions:
     stored_chars: int = 1_000_000
     #: Seconds to wait for another process's write to the state database before giving up.
     busy_timeout_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        if self.type not in ("embedded", "elasticsearch"):
+            raise ValueError(f'type is "embedded" or "elasticsearch", not {self.type!r}')

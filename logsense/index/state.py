@@ -96,6 +96,10 @@ class State:
         found = self._db.rows("SELECT template, vector FROM vectors WHERE model = ? ORDER BY template", [model])
         return [(key, blob) for key, blob in found]
 
+    def models(self) -> list[str]:
+        """Names of the embedding models that vectors are kept of."""
+        return [str(model) for (model,) in self._db.rows("SELECT DISTINCT model FROM vectors ORDER BY model")]
+
     # what the analysis found
 
     def put_signals(self, signals: Sequence[Signal]) -> None:

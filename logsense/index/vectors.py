@@ -7,8 +7,8 @@ search over every vector: 10^4 templates of 384 numbers are one matrix product o
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from logsense.index.state import State
 from logsense.index.text import camel_parts, words
@@ -17,10 +17,20 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+class Words(Protocol):
+    """Where the words of all templates are kept."""
+
+    def counter(self, name: str) -> int:
+        """Another number after every change of what it is named after (``templates``)."""
+
+    def template_words(self) -> list[tuple[str, str, str, list[str]]]:
+        """(id, text, alias of, keywords) of every template."""
+
+
 class TemplateCatalog:
     """Aliases and words of templates."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: Words) -> None:
         self._state = state
         self._lock = threading.Lock()
         self._seen = -1
@@ -57,6 +67,11 @@ class TemplateCatalog:
         self._refresh()
         target = self._survivor.get(template_id, template_id)
         return [target, *sorted(item for item in self._family.get(target, ()) if item != target)]
+
+    def aliases(self) -> int:
+        """How many templates were merged into others."""
+        self._refresh()
+        return sum(item != target for item, target in self._survivor.items())
 
     def with_words(self, forms: Iterable[str]) -> list[str]:
         """Templates whose keywords or identifier parts hold one of the words, and whose lines may not."""
@@ -105,6 +120,12 @@ class TemplateVectors:
                 ids = [template_id for template_id, _ in rows]
                 self._matrices[model] = (ids, joined.reshape(len(rows), -1) if rows else np.zeros((0, 0), np.float32))
             return self._matrices[model]
+
+    def each(self) -> Iterator[tuple[str, list[str], np.ndarray]]:
+        """(model, template ids, matrix) of every model."""
+        for model in self._state.models():
+            ids, matrix = self._matrix(model)
+            yield model, list(ids), matrix
 
     def nearest(self, vector: np.ndarray, k: int, model: str) -> list[tuple[str, float]]:
         import numpy as np

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from logsense.index.elastic import ElasticIndex, ElasticOptions
 from logsense.index.embedded import EmbeddedIndex
 from logsense.record import (
     Action,
@@ -22,23 +25,41 @@ from logsense.record import (
     Template,
 )
 from logsense.stages import Index
+from tests.elasticsearch_server import remove
 
 DAY = 86_400 * 10**9
 T0 = 1_700_000_000 * 10**9  # 2023-11-14 22:13:20 UTC, so that + 2 h is another day
 
 
-def embedded(path: Path) -> Index:
-    return EmbeddedIndex(path, writer=True)
+@contextmanager
+def embedded(path: Path, request: pytest.FixtureRequest) -> Iterator[Index]:
+    index = EmbeddedIndex(path, writer=True)
+    yield index
+    index.close()
 
 
-IMPLEMENTATIONS: tuple[Callable[[Path], Index], ...] = (embedded,)
+@contextmanager
+def elastic(path: Path, request: pytest.FixtureRequest) -> Iterator[Index]:
+    """A real server, shared by the session; every test has indices of its own."""
+    url = request.getfixturevalue("elasticsearch_url")
+    index = ElasticIndex(path, writer=True, options=ElasticOptions(urls=[url], prefix=f"t{uuid.uuid4().hex[:12]}"))
+    yield index
+    assert index.dead_letters() == 0  # nothing that a line may hold is poison
+    remove(index)
+    index.close()
 
 
-@pytest.fixture(params=IMPLEMENTATIONS, ids=lambda make: make.__name__)
+Make = Callable[[Path, pytest.FixtureRequest], AbstractContextManager[Index]]
+#: Both give the same answers in the same order with the same scores; a difference is a bug.
+IMPLEMENTATIONS: tuple[Make, ...] = (embedded, elastic)
+
+
+@pytest.fixture(
+    params=[pytest.param(m, id=m.__name__, marks=pytest.mark.heavy if m is elastic else ()) for m in IMPLEMENTATIONS]
+)
 def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
-    opened = request.param(tmp_path / "index")
-    yield opened
-    opened.close()
+    with request.param(tmp_path / "index", request) as opened:
+        yield opened
 
 
 def line(log_id: str, message: str, at: int = T0, **more: object) -> LogRecord:

@@ -100,6 +100,10 @@ class Running:
             time.sleep(0.01)
         self.process = None
 
+    def worker_pid(self) -> int:
+        """The worker's process id, 0 while there is none."""
+        return next(iter(children(self.process.pid)), 0) if self.process else 0
+
     def output(self) -> str:
         return Path(self.log.name).read_text(encoding="utf-8", errors="replace")[-3000:]
 

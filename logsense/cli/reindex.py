@@ -1,0 +1,34 @@
+"""``logsense reindex``: from the embedded index into Elasticsearch, or back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from logsense.cli.common import DEFAULT_DATA, Config, Data, Json, print_json, table
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(reindex)
+
+
+def reindex(
+    source: Annotated[str, typer.Option("--from", help="embedded or elasticsearch.")],
+    target: Annotated[str, typer.Option("--to", help="embedded or elasticsearch.")],
+    data: Data = DEFAULT_DATA,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Copy everything from one index into another; run it again after an interruption, it goes on."""
+    from logsense.cli.feed import Progress
+    from logsense.config import load_settings
+    from logsense.reindex import reindex as run
+
+    with Progress(quiet=json) as progress:
+        counts = run(data, load_settings(config), source, target, progress)
+    if json:
+        print_json(counts)
+        return
+    table("", ["what", f">{source}", f">{target}"], ((k, n["source"], n["target"]) for k, n in counts.items()))
+    typer.echo(f'All counts agree. Set type = "{target}" in [index] to use it.')

@@ -1,0 +1,197 @@
+"""The index in Elasticsearch 8 or 9. Passes the same contract suite as the embedded index."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from logsense.index.elastic.client import Waiting
+from logsense.index.elastic.lines import Lines
+from logsense.index.elastic.metrics import Metrics
+from logsense.index.elastic.options import ElasticOptions
+from logsense.index.elastic.state import State
+from logsense.index.elastic.store import Store
+from logsense.index.embedded import writer_lock
+from logsense.index.vectors import TemplateCatalog
+from logsense.record import Action, Forecast, Hit, Incident, LogRecord, MetricPoint, Query, Signal, Template
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["ElasticIndex", "ElasticOptions"]
+
+log = logging.getLogger(__name__)
+
+_RETENTION_EVERY_S = 3600.0
+
+
+class ElasticIndex:
+    """``Index`` in Elasticsearch. ``path`` holds nothing but the writer's lock.
+
+    A ``writer`` waits for a server that does not answer, however long that takes, unless ``waiting`` (called with the
+    reason about five times a second) returns True; a reader raises ``IndexUnavailable`` after a few attempts. What was
+    written before a failure stays in the buffer and goes out with the next call. Opening as a reader needs no server.
+    """
+
+    def __init__(
+        self, path: Path, *, writer: bool, options: ElasticOptions | None = None, waiting: Waiting | None = None
+    ) -> None:
+        self.options = options or ElasticOptions()
+        path.mkdir(parents=True, exist_ok=True)
+        self._lock_file: TextIO | None = writer_lock(path / "writer.lock") if writer else None
+        try:
+            self._store = Store(self.options, writer=writer, waiting=waiting)
+        except BaseException:
+            if self._lock_file is not None:
+                self._lock_file.close()
+            raise
+        self._state = State(self._store)
+        self._catalog = TemplateCatalog(self._state)
+        self._lines = Lines(self._store, self._catalog)
+        self._metrics = Metrics(self._store)
+        self._retained_at = -_RETENTION_EVERY_S
+
+    def close(self) -> None:
+        self._store.close()
+        if self._lock_file is not None:
+            self._lock_file.close()  # releases the lock
+
+    # logs
+
+    def write_logs(self, records: Sequence[LogRecord], *, replay: bool = False) -> None:
+        self._lines.write(records, replay=replay)
+
+    def commit(self) -> None:
+        self._store.commit()
+        self._lines.committed()
+        if self.options.retention_days and time.monotonic() - self._retained_at >= _RETENTION_EVERY_S:
+            self._retained_at = time.monotonic()
+            self.retain(time.time_ns())
+
+    def retain(self, now_ns: int) -> list[str]:
+        """Delete daily indices older than ``retention_days``; their names."""
+        dropped = self._lines.retain(self.options.retention_days, now_ns) if self.options.retention_days else []
+        if dropped:
+            log.info("deleted by retention: %s", ", ".join(dropped))
+        return dropped
+
+    def get_log(self, log_id: str) -> LogRecord | None:
+        return self._lines.get(log_id)
+
+    def search(self, query: Query, *, limit: int = 50, offset: int = 0, by_time: bool = False) -> tuple[int, list[Hit]]:
+        plan = self._lines.plan(query)
+        return self._lines.search(plan, limit=max(0, limit), offset=max(0, offset), by_time=by_time)
+
+    def scan(self, query: Query) -> Iterator[LogRecord]:
+        return self._lines.scan(self._lines.plan(query))
+
+    def histogram(self, query: Query, step_ns: int) -> list[tuple[int, int]]:
+        return self._lines.histogram(self._lines.plan(query), max(1, step_ns))
+
+    def terms(self, query: Query, field: str, size: int = 10) -> list[tuple[str, int]]:
+        """Most frequent first, equals by name. Merged templates count as their survivor."""
+        counts = self._lines.terms(self._lines.plan(query), field)
+        if field == "template_id":
+            merged: Counter[str] = Counter()
+            for template_id, count in counts.items():
+                merged[self._catalog.survivor(template_id)] += count
+            counts = merged
+        return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[: max(0, size)]
+
+    def time_range(self) -> tuple[int, int] | None:
+        return self._lines.time_range()
+
+    # templates
+
+    def put_templates(self, templates: Sequence[Template]) -> None:
+        self._state.put_templates(templates)
+
+    def put_template_vectors(self, ids: Sequence[str], vectors: np.ndarray, model: str) -> None:
+        self._state.put_vectors(ids, vectors, model)
+
+    def template_vectors(self) -> Iterator[tuple[str, list[str], np.ndarray]]:
+        return self._state.vectors()
+
+    def get_template(self, template_id: str) -> Template | None:
+        found = self._state.get_templates([template_id])
+        return found[0] if found else None
+
+    def templates(self, ids: Sequence[str] | None = None) -> list[Template]:
+        return self._state.all_templates() if ids is None else self._state.get_templates(ids)
+
+    def nearest_templates(self, vector: np.ndarray, k: int, model: str) -> list[tuple[str, float]]:
+        best: dict[str, float] = {}
+        # as many more as could turn out to be another name of one that was found
+        for template_id, cosine in self._state.nearest(vector, k + self._catalog.aliases(), model) if k > 0 else ():
+            survivor = self._catalog.survivor(template_id)
+            if len(best) < k:
+                best.setdefault(survivor, cosine)
+        return list(best.items())
+
+    # metrics
+
+    def write_metrics(self, points: Sequence[MetricPoint]) -> None:
+        self._metrics.write(points)
+
+    def metric_names(self, host: str | None = None) -> list[tuple[str, str]]:
+        return self._metrics.names(host)
+
+    def metric_series(
+        self, host: str, name: str, from_ns: int | None, to_ns: int | None, step_ns: int = 0
+    ) -> list[tuple[int, float]]:
+        return self._metrics.series(host, name, from_ns, to_ns, step_ns)
+
+    # what the analysis found
+
+    def put_signals(self, signals: Sequence[Signal]) -> None:
+        self._state.put_signals(signals)
+
+    def signals(
+        self, from_ns: int | None = None, to_ns: int | None = None, ids: Sequence[str] | None = None
+    ) -> list[Signal]:
+        return self._state.signals(from_ns, to_ns, ids)
+
+    def put_incidents(self, incidents: Sequence[Incident]) -> None:
+        self._state.put_incidents(incidents)
+
+    def get_incident(self, incident_id: str) -> Incident | None:
+        return self._state.get_incident(incident_id)
+
+    def incidents(self, from_ns: int | None = None, to_ns: int | None = None, limit: int = 200) -> list[Incident]:
+        return self._state.incidents(from_ns, to_ns, limit)
+
+    def add_action(self, action: Action) -> None:
+        self._state.add_action(action)
+
+    def put_forecasts(self, forecasts: Sequence[Forecast]) -> None:
+        self._state.put_forecasts(forecasts)
+
+    def forecasts(self, host: str | None = None, from_ns: int | None = None, limit: int = 500) -> list[Forecast]:
+        return self._state.forecasts(host, from_ns, limit)
+
+    # counters that doctor shows
+
+    def put_source_stats(self, stats: dict[str, dict[str, int]]) -> None:
+        self._state.put_source_stats(stats)
+
+    def source_stats(self) -> dict[str, dict[str, int]]:
+        return self._state.source_stats()
+
+    def clear(self) -> None:
+        """Delete every index whose name begins with the prefix."""
+        self._store.clear()
+
+    def dead_letters(self) -> int:
+        """Documents that Elasticsearch refused for their content; they are kept in ``<prefix>-dead-letters``."""
+        self._store.settle("dead-letters")
+        answer = self._store.search("dead-letters", {"size": 0, "track_total_hits": True})
+        return int(answer["hits"]["total"]["value"])
+
+    @property
+    def rejected(self) -> int:
+        """The same, since this index was opened and without asking."""
+        return self._store.bulk.rejected

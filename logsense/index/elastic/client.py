@@ -1,0 +1,160 @@
+"""The only module that knows the ``elasticsearch`` client: connecting, asking, and waiting when nobody answers.
+
+Two manners. A writer (the worker) waits as long as it takes: it asks again with growing, jittered pauses until the
+server answers or ``waiting`` says to give up, so the worker neither loses lines nor ends in a loop of restarts.
+A reader gives up after ``read_attempts`` and says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from logsense.errors import BadConfig, IndexUnavailable, LogsenseError
+from logsense.index.elastic.options import ElasticOptions
+
+if TYPE_CHECKING:
+    import elasticsearch
+
+log = logging.getLogger(__name__)
+
+#: Answers that will be different later: too busy, not ready, disk full (429 or 403 block), proxy without a node.
+TRANSIENT = (403, 408, 429, 502, 503, 504)
+_FIRST_PAUSE_S = 0.2
+_SLICE_S = 0.2  # how soon a waiting writer notices that it shall stop
+
+#: Called while a writer waits, with the reason; True gives up.
+Waiting = Callable[[str], bool]
+
+
+class Refused(LogsenseError):
+    """The server answered that the request itself is wrong."""
+
+    slug = "index-refused"
+
+    def __init__(self, code: int, kind: str, text: str) -> None:
+        super().__init__("Elasticsearch refused a request.", why=f"{code} {kind}: {text}"[:600])
+        self.code, self.kind, self.text = code, kind, text
+
+
+def _client(options: ElasticOptions, timeout_s: float) -> elasticsearch.Elasticsearch:
+    from elasticsearch import Elasticsearch
+
+    more: dict[str, Any] = {}
+    api_key = options.api_key or os.environ.get("LOGSENSE_ELASTICSEARCH_API_KEY", "")
+    password = options.password or os.environ.get("LOGSENSE_ELASTICSEARCH_PASSWORD", "")
+    if options.user:
+        more["basic_auth"] = (options.user, password)
+    elif api_key:
+        more["api_key"] = api_key
+    if options.ca_file:
+        more["ca_certs"] = options.ca_file
+    if options.fingerprint:
+        more["ssl_assert_fingerprint"] = options.fingerprint
+    try:
+        return Elasticsearch(
+            hosts=list(options.urls),
+            request_timeout=timeout_s,
+            max_retries=0,  # retried here, where waiting and giving up are decided
+            retry_on_timeout=False,
+            sniff_on_start=False,
+            sniff_before_requests=False,
+            sniff_on_node_failure=False,
+            http_compress=not all("127.0.0.1" in url or "localhost" in url for url in options.urls),
+            **more,
+        )
+    except (ValueError, OSError) as error:
+        raise BadConfig("The [elasticsearch] settings cannot be used.", why=str(error),
+                        fix="check urls, ca_file and fingerprint") from error  # fmt: skip
+
+
+class Client:
+    """Requests to one cluster. Safe from any thread."""
+
+    def __init__(self, options: ElasticOptions, *, patient: bool, waiting: Waiting | None = None) -> None:
+        self.options, self._patient, self._waiting = options, patient, waiting
+        self._es = _client(options, options.timeout_s if patient else options.read_timeout_s)
+        self.where = ", ".join(options.urls)
+
+    def close(self) -> None:
+        self._es.close()
+
+    def ask(self, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
+        """The answer, None for 404. Raises Refused on a wrong request, IndexUnavailable when nobody answers."""
+        attempt = 0
+        while True:
+            try:
+                return self.once(method, path, body, params)
+            except IndexUnavailable as error:
+                attempt += 1
+                self.pause(attempt, error)
+
+    def pause(self, attempt: int, error: IndexUnavailable) -> None:
+        """Wait before the next attempt, or raise ``error`` when there shall be none."""
+        if not self._patient and attempt >= self.options.read_attempts:
+            raise error
+        wait = min(_FIRST_PAUSE_S * 2 ** min(attempt - 1, 20), self.options.max_backoff_s)
+        wait *= random.uniform(0.5, 1.0)  # noqa: S311  # jitter: several writers shall not come back together
+        if attempt in (1, 5) or attempt % 20 == 0:
+            log.warning("%s (%s); asking again in %.1f s", error.what, error.why, wait)
+        until = time.monotonic() + wait
+        while True:
+            if self._waiting is not None and self._waiting(error.what):
+                raise error
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, _SLICE_S))
+
+    def once(self, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
+        """One attempt of ``ask``."""
+        from elasticsearch import ApiError, TransportError, UnsupportedProductError
+
+        bulk = isinstance(body, (bytes, list))
+        kind = "application/vnd.elasticsearch+x-ndjson" if bulk else "application/vnd.elasticsearch+json"
+        headers = {"accept": "application/vnd.elasticsearch+json; compatible-with=8"}
+        if body is not None:
+            headers["content-type"] = f"{kind}; compatible-with=8"
+        try:
+            answer = self._es.perform_request(method, path, params=params, headers=headers, body=body)
+            return answer.body
+        except UnsupportedProductError as error:
+            raise LogsenseError("That is not Elasticsearch.", why=str(error), where=self.where,
+                                fix="[elasticsearch] urls must name an Elasticsearch 8 or 9") from error  # fmt: skip
+        except ApiError as error:
+            status, (name, text) = error.meta.status, _reason(error.body)
+            if status == 404:
+                return None
+            if status == 401 or (status == 403 and "security_exception" in name):
+                # Not a wrong request but a wrong key: mended by people while lines wait in the spool.
+                raise IndexUnavailable("Elasticsearch refuses our credentials", why=text or name, where=self.where,
+                                       fix="check api_key or user in [elasticsearch]") from error  # fmt: skip
+            # a question that needs too many buckets or clauses comes as 503/500 from older servers
+            if status in TRANSIENT and name not in ("too_many_buckets_exception", "too_many_nested_clauses"):
+                raise IndexUnavailable("Elasticsearch is not able to answer", why=f"{status} {name} {text}"[:300],
+                                       where=self.where, fix=_FIX) from error  # fmt: skip
+            raise Refused(status, name, text) from error
+        except TransportError as error:
+            raise IndexUnavailable("Elasticsearch does not answer", why=str(error.message)[:300], where=self.where,
+                                   fix=_FIX) from error  # fmt: skip
+
+
+_FIX = "start it or mend [elasticsearch]; accepted lines wait in the spool and nothing is lost"
+
+
+def _reason(body: Any) -> tuple[str, str]:
+    """(type, reason) of an error answer; the root cause where there is one."""
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return "", str(error or body)[:500]
+    cause = error
+    for inner in (error.get("root_cause") or [])[:1]:
+        cause = inner
+    deeper = error.get("caused_by")
+    if isinstance(deeper, dict) and deeper.get("type") == "too_many_buckets_exception":
+        cause = deeper
+    return str(cause.get("type", "")), str(cause.get("reason", ""))[:500]
