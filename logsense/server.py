@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logsense import registry
-from logsense.config import ServerOptions, Settings
+from logsense.config import PortOptions, ServerOptions, Settings
 from logsense.errors import BadConfig
 from logsense.feed import make_tail
 from logsense.workspace import Workspace
@@ -45,7 +45,9 @@ def serve(
             why="anyone who reaches the port could read and write all logs",
             fix='keep host = "127.0.0.1" and put a proxy in front, or set allow_open = true in [server]',
         )
+    ports: PortOptions = settings.section("ports")
     listener = _listen(options.host, options.port)
+    doors = [_listen(ports.host or options.host, p) for name in registry.HTTP_PORTS if (p := getattr(ports, name))]
     data.mkdir(parents=True, exist_ok=True)
     server = Server(data, settings, options, config, say, tail)
     url = f"http://{options.host}:{listener.getsockname()[1]}"
@@ -57,8 +59,9 @@ def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal again when it has shut down in order; asking for the end is no failure.
         signal.signal(number, lambda *_: None)
-    runner.run(sockets=[listener])
-    listener.close()
+    runner.run(sockets=[listener, *doors])
+    for door in (listener, *doors):
+        door.close()
 
 
 class Server:
@@ -125,8 +128,32 @@ class Server:
                     HostMetricsOptions(every_s=self.options.host_metrics_every_s)
                 )
             )
+        made += self.ports()
+        scraped = self.settings.section("prometheus")
+        if scraped.scrape:
+            made.append(registry.load(registry.SOURCES["prometheus"])(scraped))
         if self.tail:
             made.append(make_tail(self.data, self.tail, {}))
+        return made
+
+    def ports(self) -> list[Any]:
+        """What ``[ports]`` switches on, besides the further doors to HTTP."""
+        from logsense.receivers._sockets import SocketOptions
+        from logsense.sources.syslog import SyslogOptions
+
+        options: PortOptions = self.settings.section("ports")
+        host = options.host or self.options.host
+        made: list[Any] = []
+        for name, path in registry.PORTS.items():
+            if port := getattr(options, name):
+                made.append(registry.load(path)(SocketOptions(host=host, port=port)))
+        if options.syslog_tls:
+            made.append(
+                registry.load(registry.SOURCES["syslog"])(
+                    SyslogOptions(host=host, udp_port=None, tcp_port=None, tls_port=options.syslog_tls,
+                                  certificate=options.certificate, key=options.key)
+                )
+            )  # fmt: skip
         return made
 
     def _ended(self, task: asyncio.Task[None]) -> None:

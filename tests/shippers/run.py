@@ -1,0 +1,212 @@
+"""Points the real shippers at a real ``logsense serve``, then asks the API what arrived: ``make test-shippers``.
+
+The scripts that drive the shippers are in a folder of their own (``SHIPPERS``, by default ``../shared/shippers``);
+what they install goes to ``SHIPPERS_HOME``, by default a folder in the system's temporary one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.running import Running, free_port
+from tests.shippers.clients import CLIENTS, Client
+
+SCRIPTS = Path(os.environ.get("SHIPPERS") or Path(__file__).resolve().parents[3] / "shared/shippers") / "scripts"
+HOME = Path(os.environ.get("SHIPPERS_HOME") or Path(tempfile.gettempdir()) / "logsense-shippers")
+SOCKETS = ("syslog_tls", "relp", "gelf", "otlp_grpc")
+SETTLE_S = 25
+
+
+@dataclass
+class Result:
+    """What one client's run came to; ``problems`` is empty when all was right."""
+
+    client: Client
+    wanted: int = 0
+    found: int = 0
+    seconds: float = 0.0
+    problems: list[str] = field(default_factory=list)
+
+
+def missing() -> str:
+    """Why the clients cannot run, or ''."""
+    if not SCRIPTS.is_dir():
+        return f"there are no scripts in {SCRIPTS} (set SHIPPERS)"
+    if not (HOME / "venv/py/bin/python").exists():
+        return f"nothing is installed in {HOME} (run `make test-shippers` once, or set SHIPPERS_HOME)"
+    if shutil.which("rsyslogd") is None or not (HOME / "syslog-ng-root").is_dir():
+        return "rsyslog or syslog-ng is not installed (run `make test-shippers` once)"
+    return ""
+
+
+def prepare() -> None:
+    """Install what is not there yet; needs root and a Debian."""
+    copied = HOME / "scripts"
+    HOME.mkdir(parents=True, exist_ok=True)
+    if not copied.is_dir():  # one of the scripts is looked for beside what is installed
+        shutil.copytree(SCRIPTS, copied, copy_function=shutil.copyfile)
+    if missing():
+        print(f"==> Installing the shippers into {HOME}", flush=True)
+        subprocess.run(
+            ["bash", str(SCRIPTS / "install.sh")], env={**os.environ, "SHIPPERS_HOME": str(HOME)}, check=True
+        )
+
+
+def certificates(folder: Path) -> tuple[Path, Path, Path]:
+    """(CA, server certificate, key) for ``localhost``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ca, ca_key, cert, key = (folder / n for n in ("ca.pem", "ca.key", "server.pem", "server.key"))
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test-ca",
+            "-keyout", str(ca_key), "-out", str(ca))  # fmt: skip
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost",
+            "-keyout", str(key), "-out", str(folder / "csr.pem"))  # fmt: skip
+    names = folder / "names.cnf"
+    names.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    openssl("x509", "-req", "-days", "2", "-in", str(folder / "csr.pem"), "-CA", str(ca), "-CAkey", str(ca_key),
+            "-CAcreateserial", "-extfile", str(names), "-out", str(cert))  # fmt: skip
+    return ca, cert, key
+
+
+class Shippers:
+    """A server with every port open, and the clients pointed at it. ``key``: send this API key in the client's form."""
+
+    def __init__(self, folder: Path, key: str = "", data: Path | None = None) -> None:
+        self.ca, cert, private = certificates(folder / "tls")
+        self.ports = {name: free_port() for name in SOCKETS}
+        self.key = key
+        self.server = Running(data or folder / "data")
+        lines = "\n".join(f"{name} = {port}" for name, port in self.ports.items())
+        with self.server.config.open("a", encoding="utf-8") as config:
+            config.write(f'\n[ports]\n{lines}\ncertificate = "{cert}"\nkey = "{private}"\n')
+        self.ports |= {"http": self.server.port, "syslog": self.server.syslog_port}
+
+    def __enter__(self) -> Shippers:
+        self.server.start(60)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.__exit__()
+
+    def run(self, client: Client, count: int = 3) -> Result:
+        mark = f"mark{time.time_ns():x}"
+        result = Result(client, client.found(count))
+        began = time.time()
+        env = {**os.environ, "SHIPPERS_HOME": str(HOME), "HOST": "localhost" if "tls" in client.port else "127.0.0.1",
+               "PORT": str(self.ports[client.port]), "MARK": mark, "COUNT": str(count), "CA": str(self.ca),
+               **client.env, **self._credentials(client)}  # fmt: skip
+        done = subprocess.run(["bash", str(SCRIPTS / client.script)], env=env, capture_output=True, text=True,
+                              timeout=120, check=False)  # fmt: skip
+        output = (done.stdout + done.stderr)[-1500:]
+        if done.returncode not in client.ok:
+            result.problems.append(f"exit code {done.returncode}: {output}")
+        if "ERRORFILE" in output:
+            result.problems.append(output)
+        hits = self._wait(mark, result.wanted) if result.wanted else []
+        result.found = len(hits)
+        if result.found != result.wanted:
+            result.problems.append(f"found {result.found} of {result.wanted}: {output}")
+        result.problems += check(client, hits, began)
+        if client.metric and not self._has_metric(client.metric):
+            result.problems.append(f"no metric {client.metric}: {output}")
+        result.seconds = time.time() - began
+        return result
+
+    def _credentials(self, client: Client) -> dict[str, str]:
+        if not self.key:
+            return {}
+        forms = {
+            "TOKEN": {"TOKEN": self.key},
+            "ES": {"ES_USER": "shipper", "ES_PASS": self.key},
+            "API_KEY": {"API_KEY": self.key},
+            "LOKI": {"LOKI_USER": "shipper", "LOKI_PASS": self.key},
+        }
+        return forms.get(client.token, {})
+
+    def _get(self, path: str) -> Any:
+        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        code, body = self.server.request("GET", path, headers=headers)
+        assert code == 200, f"{path}: {code} {body[:300]!r}"
+        return json.loads(body)
+
+    def _wait(self, mark: str, wanted: int) -> list[dict[str, Any]]:
+        """All lines with ``mark``; looks once more after the wanted number is there, for duplicates."""
+        path = f"/api/v1/search?limit=1000&sort=time&q={urllib.parse.quote(mark)}"
+        deadline = time.monotonic() + SETTLE_S
+        while True:
+            hits: list[dict[str, Any]] = [h for h in self._get(path)["hits"] if mark in json.dumps(h)]
+            if len(hits) >= wanted or time.monotonic() > deadline:
+                break
+            time.sleep(0.5)
+        time.sleep(1.5)
+        return [h for h in self._get(path)["hits"] if mark in json.dumps(h)]
+
+    def _has_metric(self, name: str) -> bool:
+        deadline = time.monotonic() + SETTLE_S
+        while time.monotonic() < deadline:
+            if name in json.dumps(self._get("/api/v1/metrics/series")):
+                return True
+            time.sleep(0.5)
+        return False
+
+
+def check(client: Client, hits: list[dict[str, Any]], began: float) -> list[str]:
+    """What is wrong with the fields of ``hits``."""
+    problems = []
+    for hit in hits:
+        stamp = datetime.fromisoformat(hit["@timestamp"]).timestamp()
+        if abs(stamp - began) > client.slack_s:
+            problems.append(f"@timestamp is {hit['@timestamp']}, sent at {began:.0f}")
+        if client.match not in hit["message"]:
+            continue
+        for name in ("host", "service", "level"):
+            wanted = getattr(client, name)
+            if wanted and hit[name] != wanted:
+                problems.append(f"{name} is {hit[name]!r} instead of {wanted!r}: {json.dumps(hit)[:700]}")
+    return problems[:3]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-k", default="", help="only clients whose name contains this")
+    parser.add_argument("--count", type=int, default=3, help="records per client")
+    arguments = parser.parse_args()
+    prepare()
+    results = []
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="logsense-shippers-")))
+        shippers = stack.enter_context(Shippers(folder))
+        print(f"{'client':<26}{'sent':>6}{'found':>7}{'seconds':>9}  result", flush=True)
+        for client in CLIENTS:
+            if arguments.k not in client.name:
+                continue
+            result = shippers.run(client, arguments.count)
+            results.append(result)
+            state = "ok" if not result.problems else "FAILED"
+            row = f"{client.name:<26}{result.wanted or 'metric':>6}{result.found:>7}{result.seconds:>9.1f}  {state}"
+            print(row, flush=True)
+            for problem in result.problems:
+                print(f"    {problem}", flush=True)
+    failed = sum(bool(r.problems) for r in results)
+    print(f"{len(results) - failed} of {len(results)} clients are right")
+    return 1 if failed or not results else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
