@@ -22,6 +22,7 @@ from logsense import registry
 from logsense.config import PortOptions, ServerOptions, Settings
 from logsense.errors import BadConfig
 from logsense.feed import make_tail
+from logsense.keys import KeyStore
 from logsense.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -39,11 +40,12 @@ def serve(
     import uvicorn
 
     options: ServerOptions = settings.section("server")
-    if options.host not in LOOPBACK and not options.allow_open:
+    if options.host not in LOOPBACK and not options.allow_open and not KeyStore(data).enabled():
         raise BadConfig(
             f"logsense will not listen on {options.host} without authentication.",
             why="anyone who reaches the port could read and write all logs",
-            fix='keep host = "127.0.0.1" and put a proxy in front, or set allow_open = true in [server]',
+            fix="make a key first: `logsense keys add NAME --scope admin`; or keep host on loopback with a proxy in "
+            "front, or set allow_open = true in [server]",
         )
     ports: PortOptions = settings.section("ports")
     listener = _listen(options.host, options.port)
@@ -75,6 +77,7 @@ class Server:
 
         self.data, self.settings, self.options, self.config, self.say = data, settings, options, config, say
         self.tail = list(tail)
+        self.keys = KeyStore(data)
         self.spool = DiskSpool(data / "spool", settings.section("spool"))
         self.intake = SpoolIntake(self.spool)
         _make_index(data, settings)
@@ -86,6 +89,7 @@ class Server:
         from prometheus_client import CollectorRegistry
 
         from logsense.api.app import ApiOptions, create_app
+        from logsense.api.credentials import authenticator
 
         metrics = CollectorRegistry()
         metrics.register(ServerMetrics(self))
@@ -110,7 +114,7 @@ class Server:
         own = LOOPBACK if self.options.host in LOOPBACK else ()
         return create_app(
             self.workspace, self.intake, registry.receivers(), metrics_registry=metrics, lifespan=lifespan,
-            options=ApiOptions(allowed_hosts=own),
+            options=ApiOptions(allowed_hosts=own, authenticate=authenticator(self.keys), keys=self.keys),
         )  # fmt: skip
 
     def sources(self) -> list[Any]:
@@ -146,7 +150,8 @@ class Server:
         made: list[Any] = []
         for name, path in registry.PORTS.items():
             if port := getattr(options, name):
-                made.append(registry.load(path)(SocketOptions(host=host, port=port)))
+                more = {"authorize": self._authorize} if name == "otlp_grpc" else {}
+                made.append(registry.load(path)(SocketOptions(host=host, port=port), **more))
         if options.syslog_tls:
             made.append(
                 registry.load(registry.SOURCES["syslog"])(
@@ -155,6 +160,14 @@ class Server:
                 )
             )  # fmt: skip
         return made
+
+    def _authorize(self, headers: dict[str, str]) -> None:
+        """The key of a gRPC call, from its metadata."""
+        from logsense.api.credentials import allow, candidates
+
+        if self.keys.enabled():
+            texts = [text for text in candidates(headers) if text]
+            allow(next(filter(None, map(self.keys.find, texts)), None), "ingest", shown=bool(texts))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception():

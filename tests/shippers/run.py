@@ -16,11 +16,12 @@ import tempfile
 import time
 import urllib.parse
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from logsense.keys import KeyStore
 from tests.e2e.running import Running, free_port
 from tests.shippers.clients import CLIENTS, Client
 
@@ -85,13 +86,15 @@ def certificates(folder: Path) -> tuple[Path, Path, Path]:
 
 
 class Shippers:
-    """A server with every port open, and the clients pointed at it. ``key``: send this API key in the client's form."""
+    """A server with every port open, and the clients pointed at it. ``keys``: it asks for keys, and they send one."""
 
-    def __init__(self, folder: Path, key: str = "", data: Path | None = None) -> None:
+    def __init__(self, folder: Path, *, keys: bool = False) -> None:
         self.ca, cert, private = certificates(folder / "tls")
         self.ports = {name: free_port() for name in SOCKETS}
-        self.key = key
-        self.server = Running(data or folder / "data")
+        data = folder / "data"
+        self.key = KeyStore(data).add("shipper", ["ingest"]) if keys else ""
+        self.reader = KeyStore(data).add("reader", ["search"]) if keys else ""
+        self.server = Running(data)
         lines = "\n".join(f"{name} = {port}" for name, port in self.ports.items())
         with self.server.config.open("a", encoding="utf-8") as config:
             config.write(f'\n[ports]\n{lines}\ncertificate = "{cert}"\nkey = "{private}"\n')
@@ -140,7 +143,7 @@ class Shippers:
         return forms.get(client.token, {})
 
     def _get(self, path: str) -> Any:
-        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        headers = {"Authorization": f"Bearer {self.reader}"} if self.reader else {}
         code, body = self.server.request("GET", path, headers=headers)
         assert code == 200, f"{path}: {code} {body[:300]!r}"
         return json.loads(body)
@@ -182,6 +185,13 @@ def check(client: Client, hits: list[dict[str, Any]], began: float) -> list[str]
     return problems[:3]
 
 
+def with_key(client: Client) -> Client:
+    """The same against a server that asks for keys. What a client does besides sending (search), it may not do."""
+    only = {"BULK_ONLY": "1"} if client.script == "es_py_bulk.sh" else {}
+    found = (lambda n: n) if only else client.found
+    return replace(client, name=f"{client.name} +key", env={**client.env, **only}, found=found)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-k", default="", help="only clients whose name contains this")
@@ -191,15 +201,19 @@ def main() -> int:
     results = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="logsense-shippers-")))
-        shippers = stack.enter_context(Shippers(folder))
-        print(f"{'client':<26}{'sent':>6}{'found':>7}{'seconds':>9}  result", flush=True)
-        for client in CLIENTS:
+        (folder / "open").mkdir()
+        (folder / "keys").mkdir()
+        opened = stack.enter_context(Shippers(folder / "open"))
+        locked = stack.enter_context(Shippers(folder / "keys", keys=True))
+        print(f"{'client':<32}{'sent':>6}{'found':>7}{'seconds':>9}  result", flush=True)
+        runs = [(opened, c) for c in CLIENTS] + [(locked, with_key(c)) for c in CLIENTS if c.token]
+        for shippers, client in runs:
             if arguments.k not in client.name:
                 continue
             result = shippers.run(client, arguments.count)
             results.append(result)
             state = "ok" if not result.problems else "FAILED"
-            row = f"{client.name:<26}{result.wanted or 'metric':>6}{result.found:>7}{result.seconds:>9.1f}  {state}"
+            row = f"{client.name:<32}{result.wanted or 'metric':>6}{result.found:>7}{result.seconds:>9.1f}  {state}"
             print(row, flush=True)
             for problem in result.problems:
                 print(f"    {problem}", flush=True)

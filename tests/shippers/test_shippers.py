@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.shippers.clients import CLIENTS, Client
-from tests.shippers.run import Shippers, missing
+from tests.shippers.run import Shippers, missing, with_key
 
 pytestmark = [pytest.mark.heavy, pytest.mark.slow, pytest.mark.xdist_group("shippers")]
 
@@ -26,6 +26,17 @@ def shippers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shippers]:
     folder: Path = tmp_path_factory.mktemp("shippers")
     with Shippers(folder) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def locked(shippers: Shippers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shippers]:
+    with Shippers(tmp_path_factory.mktemp("locked"), keys=True) as made:
+        yield made
+
+
+@pytest.mark.parametrize("client", [with_key(c) for c in CLIENTS if c.token], ids=lambda c: c.name)
+def test_with_an_api_key_in_the_clients_own_form(locked: Shippers, client: Client) -> None:
+    assert locked.run(client).problems == []
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda c: c.name)
