@@ -140,7 +140,10 @@ class Shippers:
             "API_KEY": {"API_KEY": self.key},
             "LOKI": {"LOKI_USER": "shipper", "LOKI_PASS": self.key},
         }
-        return forms.get(client.token, {})
+        found = forms.get(client.token, {})
+        if client.script == "rsyslog_es.sh":  # the script's here-document loses the quotes around the two values
+            found = {name: f'"{value}"' for name, value in found.items()}
+        return found
 
     def _get(self, path: str) -> Any:
         headers = {"Authorization": f"Bearer {self.reader}"} if self.reader else {}
