@@ -49,7 +49,14 @@ class GelfHttpReceiver:
         router = APIRouter(route_class=guarded_route(_refusal), include_in_schema=False)
 
         async def gelf(request: Request) -> Response:
-            body = await read_body(request, self.options.limits)
+            # graypy names both "gzip,deflate" and means the second: then the bytes say what they are.
+            unsure = "," in request.headers.get("content-encoding", "")
+            body = await read_body(request, self.options.limits, raw=unsure)
+            if unsure:
+                try:
+                    body = unpack(body)
+                except ValueError as error:
+                    raise errors.BadInput("The body cannot be unpacked", why=str(error)) from error
             await intake.accept(await off_loop(body, parse_gelf))
             return Response(status_code=202)
 

@@ -13,13 +13,15 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import msgpack
 import pytest
+from fastapi import FastAPI
 
 from logsense import errors
 from logsense.receivers._sockets import SocketOptions, SocketReceiver
 from logsense.receivers.fluent_forward import FluentForwardReceiver
-from logsense.receivers.gelf import Chunks, GelfReceiver, unpack
+from logsense.receivers.gelf import Chunks, GelfHttpReceiver, GelfReceiver, unpack
 from logsense.receivers.graphite import GraphiteReceiver, parse_line
 from logsense.receivers.lumberjack import LumberjackReceiver
 from logsense.receivers.raw_lines import RawLinesReceiver
@@ -138,6 +140,17 @@ async def test_gelf_over_tcp_and_udp() -> None:
     one = intake.events[0].fields
     assert one["host.name"] == "web01" and one["service.name"] == "shop" and one["log.level"] == "error"
     assert one["@timestamp"] == "2023-11-14T22:13:20.250Z"
+
+
+async def test_gelf_over_http_as_graypy_sends_it() -> None:
+    intake, app = Recorder(), FastAPI()
+    app.include_router(GelfHttpReceiver().router(intake))
+    headers = {"content-encoding": "gzip,deflate"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t") as client:
+        packed = zlib.compress(json.dumps(GELF).encode())
+        assert (await client.post("/gelf", content=packed, headers=headers)).status_code == 202
+        assert (await client.post("/gelf", content=packed[:-6], headers=headers)).status_code == 400
+    assert [e.message for e in intake.events] == ["héllo"]
 
 
 def test_gelf_chunks_are_bounded() -> None:

@@ -98,5 +98,19 @@ CLIENTS: tuple[Client, ...] = (
         for proto in ("http/protobuf", "http/json", "grpc")
         for gzip in (False, True)
     ),
+    *(
+        Client(kind, "more_clients.sh", {"KIND": kind}, port, match="hello", host="web01", service="shop",
+               level="error", token="TOKEN" if kind == "influx" else "")
+        for kind, port in (
+            ("fluent", "fluent"),
+            ("graypy-udp", "gelf"),
+            ("graypy-tcp", "gelf"),
+            ("graypy-http", "http"),
+            ("beats", "lumberjack"),
+            ("influx", "http"),
+        )
+    ),
+    Client("statsd", "more_clients.sh", {"KIND": "statsd"}, "statsd", found=lambda n: 0, metric="shop.orders"),
+    Client("collectd", "collectd.sh", found=lambda n: 0, metric="load.load.shortterm"),
     Client("prometheus remote write", "prometheus_rw.sh", found=lambda n: 0, metric="node_load1", token="TOKEN"),
 )  # fmt: skip
