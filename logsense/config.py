@@ -38,6 +38,51 @@ class ServerOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class PortOptions:
+    """``[ports]``: ports of single protocols; 0 is off.
+
+    API keys belong to HTTP and OTLP; the other protocols here have none: open them to trusted networks only.
+    """
+
+    #: Address for these ports; empty takes ``[server] host``.
+    host: str = ""
+    #: Syslog over TLS (usually 6514); needs ``certificate``.
+    syslog_tls: int = 0
+    #: RELP, rsyslog's reliable protocol (usually 2514).
+    relp: int = 0
+    #: GELF over TCP and UDP (usually 12201).
+    gelf: int = 0
+    #: Plain lines over TCP and UDP.
+    lines: int = 0
+    #: Fluent Bit's and Fluentd's forward protocol (usually 24224).
+    fluent: int = 0
+    #: Lumberjack 2, what Beats send to Logstash (usually 5044).
+    lumberjack: int = 0
+    #: Graphite's plaintext protocol over TCP and UDP (usually 2003).
+    graphite: int = 0
+    #: StatsD over UDP and TCP (usually 8125).
+    statsd: int = 0
+    #: OpenTelemetry over gRPC (usually 4317).
+    otlp_grpc: int = 0
+    #: A further port for everything over HTTP, so that Elasticsearch clients find it where they look (usually 9200).
+    elasticsearch: int = 0
+    #: The same for Loki clients (usually 3100).
+    loki: int = 0
+    #: The same for OpenTelemetry over HTTP (usually 4318).
+    otlp_http: int = 0
+    #: The same for Splunk's HTTP Event Collector (usually 8088).
+    splunk_hec: int = 0
+    #: The same for systemd-journal-upload (usually 19532).
+    journal_upload: int = 0
+    #: The same for InfluxDB clients (usually 8086).
+    influxdb: int = 0
+    #: PEM file with the certificate chain for ``syslog_tls``.
+    certificate: Path | None = None
+    #: PEM file with its key, when the certificate file does not hold it.
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerOptions:
     """``[worker]``: how lines move from the spool to the index."""
 
@@ -52,6 +97,8 @@ class WorkerOptions:
 # Section of logsense.toml -> the dataclass that declares its keys. Imported when the section is read.
 SECTIONS = {
     "server": "logsense.config:ServerOptions",
+    "ports": "logsense.config:PortOptions",
+    "prometheus": "logsense.sources.prometheus:PrometheusOptions",
     "worker": "logsense.config:WorkerOptions",
     "spool": "logsense.spool:SpoolOptions",
     "parse": "logsense.parse:ParseOptions",

@@ -19,7 +19,23 @@ SOURCES = {
     "journald": "logsense.sources.journald:JournaldSource",
     "hostmetrics": "logsense.sources.hostmetrics:HostMetricsSource",
     "metrics_csv": "logsense.sources.metrics_csv:MetricsCsv",
+    "prometheus": "logsense.sources.prometheus:PrometheusSource",
 }
+
+# Protocols with a port of their own: the key of [ports] -> the class, made with SocketOptions.
+PORTS = {
+    "relp": "logsense.receivers.relp:RelpReceiver",
+    "gelf": "logsense.receivers.gelf:GelfReceiver",
+    "lines": "logsense.receivers.raw_lines:RawLinesReceiver",
+    "fluent": "logsense.receivers.fluent_forward:FluentForwardReceiver",
+    "lumberjack": "logsense.receivers.lumberjack:LumberjackReceiver",
+    "graphite": "logsense.receivers.graphite:GraphiteReceiver",
+    "statsd": "logsense.receivers.statsd:StatsdReceiver",
+    "otlp_grpc": "logsense.receivers.otlp_grpc:OtlpGrpcReceiver",
+}
+
+# Keys of [ports] that are further doors to the one HTTP application.
+HTTP_PORTS = ("elasticsearch", "loki", "otlp_http", "splunk_hec", "journal_upload", "influxdb")
 
 RECEIVERS = {
     "jsonlines": "logsense.receivers.jsonlines:JsonLinesReceiver",
@@ -28,6 +44,10 @@ RECEIVERS = {
     "splunk_hec": "logsense.receivers.splunk_hec:SplunkHecReceiver",
     "datadog": "logsense.receivers.datadog:DatadogReceiver",
     "remote_write": "logsense.receivers.remote_write:RemoteWriteReceiver",
+    "gelf_http": "logsense.receivers.gelf:GelfHttpReceiver",
+    "journal_upload": "logsense.receivers.journal_upload:JournalUploadReceiver",
+    "influxdb": "logsense.receivers.influxdb:InfluxReceiver",
+    "collectd": "logsense.receivers.collectd:CollectdReceiver",
     # Last: its paths begin with a free index name and would catch the others'.
     "elastic_bulk": "logsense.receivers.elastic_bulk:ElasticBulkReceiver",
 }

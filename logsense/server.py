@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logsense import registry
-from logsense.config import ServerOptions, Settings
+from logsense.config import PortOptions, ServerOptions, Settings
 from logsense.errors import BadConfig, LogsenseError
 from logsense.feed import make_tail
+from logsense.keys import KeyStore
 from logsense.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -42,13 +43,16 @@ def serve(
     import uvicorn
 
     options: ServerOptions = settings.section("server")
-    if options.host not in LOOPBACK and not options.allow_open:
+    if options.host not in LOOPBACK and not options.allow_open and not KeyStore(data).enabled():
         raise BadConfig(
             f"logsense will not listen on {options.host} without authentication.",
             why="anyone who reaches the port could read and write all logs",
-            fix='keep host = "127.0.0.1" and put a proxy in front, or set allow_open = true in [server]',
+            fix="make a key first: `logsense keys add NAME --scope admin`; or keep host on loopback with a proxy in "
+            "front, or set allow_open = true in [server]",
         )
+    ports: PortOptions = settings.section("ports")
     listener = _listen(options.host, options.port)
+    doors = [_listen(ports.host or options.host, p) for name in registry.HTTP_PORTS if (p := getattr(ports, name))]
     data.mkdir(parents=True, exist_ok=True)
     server = Server(data, settings, options, config, say, tail)
     url = f"http://{options.host}:{listener.getsockname()[1]}"
@@ -60,8 +64,9 @@ def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal again when it has shut down in order; asking for the end is no failure.
         signal.signal(number, lambda *_: None)
-    runner.run(sockets=[listener])
-    listener.close()
+    runner.run(sockets=[listener, *doors])
+    for door in (listener, *doors):
+        door.close()
 
 
 class Server:
@@ -75,6 +80,7 @@ class Server:
 
         self.data, self.settings, self.options, self.config, self.say = data, settings, options, config, say
         self.tail = list(tail)
+        self.keys = KeyStore(data)
         self.spool = DiskSpool(data / "spool", settings.section("spool"))
         self.intake = SpoolIntake(self.spool)
         _make_index(data, settings)
@@ -87,6 +93,7 @@ class Server:
         from prometheus_client import CollectorRegistry
 
         from logsense.api.app import ApiOptions, create_app
+        from logsense.api.credentials import authenticator
 
         metrics = CollectorRegistry()
         metrics.register(ServerMetrics(self))
@@ -111,7 +118,7 @@ class Server:
         own = LOOPBACK if self.options.host in LOOPBACK else ()
         return create_app(
             self.workspace, self.intake, registry.receivers(), metrics_registry=metrics, lifespan=lifespan,
-            options=ApiOptions(allowed_hosts=own),
+            options=ApiOptions(allowed_hosts=own, authenticate=authenticator(self.keys), keys=self.keys),
         )  # fmt: skip
 
     def sources(self) -> list[Any]:
@@ -129,9 +136,42 @@ class Server:
                     HostMetricsOptions(every_s=self.options.host_metrics_every_s)
                 )
             )
+        made += self.ports()
+        scraped = self.settings.section("prometheus")
+        if scraped.scrape:
+            made.append(registry.load(registry.SOURCES["prometheus"])(scraped))
         if self.tail:
             made.append(make_tail(self.data, self.tail, {}))
         return made
+
+    def ports(self) -> list[Any]:
+        """What ``[ports]`` switches on, besides the further doors to HTTP."""
+        from logsense.receivers._sockets import SocketOptions
+        from logsense.sources.syslog import SyslogOptions
+
+        options: PortOptions = self.settings.section("ports")
+        host = options.host or self.options.host
+        made: list[Any] = []
+        for name, path in registry.PORTS.items():
+            if port := getattr(options, name):
+                more = {"authorize": self._authorize} if name == "otlp_grpc" else {}
+                made.append(registry.load(path)(SocketOptions(host=host, port=port), **more))
+        if options.syslog_tls:
+            made.append(
+                registry.load(registry.SOURCES["syslog"])(
+                    SyslogOptions(host=host, udp_port=None, tcp_port=None, tls_port=options.syslog_tls,
+                                  certificate=options.certificate, key=options.key)
+                )
+            )  # fmt: skip
+        return made
+
+    def _authorize(self, headers: dict[str, str]) -> None:
+        """The key of a gRPC call, from its metadata."""
+        from logsense.api.credentials import allow, candidates
+
+        if self.keys.enabled():
+            texts = [text for text in candidates(headers) if text]
+            allow(next(filter(None, map(self.keys.find, texts)), None), "ingest", shown=bool(texts))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception():

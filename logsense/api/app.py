@@ -18,6 +18,7 @@ from starlette.types import Lifespan
 import logsense
 from logsense.api import (
     diagnose,
+    elastic_search,
     forecasts,
     health,
     incidents,
@@ -33,7 +34,7 @@ from logsense.api.options import ApiOptions
 from logsense.api.schemas import Problem
 from logsense.api.security import SecurityHeaders
 from logsense.stages import Intake, Receiver
-from logsense.ui import pages
+from logsense.ui import login, pages
 from logsense.workspace import Workspace
 
 __all__ = ["ApiOptions", "create_app"]
@@ -88,15 +89,19 @@ def create_app(
     for resource in resources:
         app.include_router(resource, prefix="/api/v1", dependencies=[read])
     app.include_router(incidents.action_router(workspace), prefix="/api/v1", dependencies=[act])
-    app.include_router(health.router(workspace, registry))
+    app.include_router(elastic_search.router(workspace), dependencies=[read])
+    app.include_router(health.router(workspace, registry, metrics_guard=read))
+    if options.keys is not None:
+        app.include_router(login.router(options.keys))
 
+    app.include_router(pages.static())
     app.include_router(pages.home_for_browsers(workspace), dependencies=[read])
     app.include_router(pages.router(workspace), dependencies=[read])
     app.include_router(pages.actions(workspace), dependencies=[act])
     _mount(app, receivers, intake, Depends(guard(options, "ingest")))
     app.include_router(pages.home(workspace), dependencies=[read])
 
-    problems.install(app, html=pages.problem_page)
+    problems.install(app, html=pages.problem_page, login=login.to_login if options.keys is not None else None)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(health.CountRequests, registry=registry)
     return app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
@@ -19,8 +20,8 @@ from logsense.workspace import Workspace
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
-def router(workspace: Workspace, registry: CollectorRegistry) -> APIRouter:
-    """``/healthz``, ``/readyz`` and ``/metrics``."""
+def router(workspace: Workspace, registry: CollectorRegistry, metrics_guard: Any = None) -> APIRouter:
+    """``/healthz``, ``/readyz`` and ``/metrics``; probes need no key, the counters do (``metrics_guard``)."""
     routes = APIRouter(tags=["health"])
 
     # HEAD too: probes use it, and a receiver's generic HEAD /{index} would say yes to everything.
@@ -41,7 +42,12 @@ def router(workspace: Workspace, registry: CollectorRegistry) -> APIRouter:
         state = workspace.ready()
         return Json(state, status_code=200 if state["ready"] else 503)
 
-    @routes.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    @routes.get(
+        "/metrics",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {}}}},
+        dependencies=[metrics_guard] if metrics_guard is not None else [],
+    )
     def metrics() -> Response:
         """The service's own counters in the Prometheus exposition format."""
         return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-#: Decides about one request. Called in a worker thread with the request and what it wants to do: ``read`` (API and
-#: pages), ``act`` (acknowledge, note …) or ``ingest`` (receivers). Returns who is asking, '' for nobody in
-#: particular; raises ``auth.Unauthorized`` or ``auth.Forbidden``.
+from logsense.keys import KeyStore
+
+#: Decides about one request. Called in the event loop (it must not block) with the request and what it wants to do:
+#: ``read`` (API and pages), ``act`` (acknowledge, note …) or ``ingest`` (receivers). Returns who is asking, '' for
+#: nobody in particular; raises ``auth.Unauthorized`` or ``auth.Forbidden``.
 Authenticate = Callable[[Request, str], str]
 
 
@@ -24,3 +26,5 @@ class ApiOptions:
     allowed_hosts: tuple[str, ...] = ()
     #: The hook for API keys; None lets everybody in, which is safe on loopback only.
     authenticate: Authenticate | None = None
+    #: The keys that ``/login`` checks; None means that there is no login page.
+    keys: KeyStore | None = None

@@ -103,8 +103,11 @@ def _of_validation(request: Request, exc: RequestValidationError) -> dict[str, A
     return problem(request, 422, BadParameter.slug, detail, why=why, where=where, fix=fix)
 
 
-def install(app: FastAPI, html: HtmlProblem | None = None) -> None:
-    """Answer every error of ``app`` as a problem; ``html`` renders it for browsers that open a page."""
+def install(app: FastAPI, html: HtmlProblem | None = None, login: Callable[[Request], Response] | None = None) -> None:
+    """Answer every error of ``app`` as a problem; ``html`` renders it for browsers that open a page.
+
+    ``login`` sends a browser that shows no key to where it can.
+    """
 
     def answer(request: Request, content: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
         if html is not None and wants_html(request) and not request.url.path.startswith("/api/"):
@@ -118,6 +121,10 @@ def install(app: FastAPI, html: HtmlProblem | None = None) -> None:
         if exc.status >= 500:
             logger.error("%s %s: %s", request.method, request.url.path, exc)
         headers = {"retry-after": str(exc.retry_after_s)} if isinstance(exc, Overloaded) else None
+        if exc.status == 401:
+            if login is not None and request.method == "GET" and wants_html(request):
+                return login(request)
+            headers = {"www-authenticate": 'Bearer realm="logsense"'}
         return answer(request, _of_logsense(request, exc), headers)
 
     async def on_http(request: Request, exc: Exception) -> Response:

@@ -18,6 +18,15 @@ from logsense.parse.options import ParseOptions
 from logsense.parse.schema import MultilineSpec
 from logsense.record import LogRecord, RawEvent
 
+#: A line that came this long after now came before the clock was set back: waiting for its time to come again would
+#: hide it for hours.
+_CLOCK_BACK_NS = 60 * 1_000_000_000
+
+
+def waited_enough(last_ns: int, waited_since_ns: int | None) -> bool:
+    """Whether a record whose last line came at ``last_ns`` is given up on; None gives up on all."""
+    return waited_since_ns is None or last_ns <= waited_since_ns or last_ns > waited_since_ns + _CLOCK_BACK_NS
+
 
 @dataclass(slots=True)
 class Draft:
@@ -208,6 +217,6 @@ class Assembler:
         for inner in stream.inner.values():
             self.flush(inner, done, waited_since_ns=waited_since_ns)
         pending = stream.pending
-        if pending is not None and (waited_since_ns is None or pending.last_ns <= waited_since_ns):
+        if pending is not None and waited_enough(pending.last_ns, waited_since_ns):
             done.append(pending)
             stream.pending = None

@@ -25,7 +25,7 @@ from logsense.parse.format import Format
 from logsense.parse.hints import HINTS, SERVICE, HintedFormats
 from logsense.parse.levels import leading_level, level_of
 from logsense.parse.loader import Formats
-from logsense.parse.multiline import Assembler, Draft, Stream
+from logsense.parse.multiline import Assembler, Draft, Stream, waited_enough
 from logsense.parse.options import ParseOptions
 from logsense.parse.timestamps import SECOND, TimestampReader, iso_ns, zone_of
 from logsense.record import LogRecord, RawEvent
@@ -93,7 +93,7 @@ class Parser:
         limit = None if now is None else now - int(self._options.join_wait_s * SECOND)
         for stream in self._streams.values():
             for inner in stream.inner.values():
-                if inner.partial and (limit is None or inner.partial[-1].received_ns <= limit):
+                if inner.partial and waited_enough(inner.partial[-1].received_ns, limit):
                     self._end_partial(inner, done)
             self._assembler.flush(stream, done, waited_since_ns=limit)
         done.sort(key=_sequence)

@@ -19,7 +19,7 @@ from logsense.record import LEVELS, RawEvent
 #: present wins; the others stay what they are.
 ALIASES: dict[str, tuple[str, ...]] = {
     "message": ("msg", "log", "text", "line", "body", "event.original", "log.message", "short_message", "_raw"),
-    "@timestamp": ("timestamp", "time", "ts", "datetime", "date", "eventtime", "event_time", "timereported"),
+    "@timestamp": ("timestamp", "time", "ts", "datetime", "isodate", "date", "eventtime", "event_time", "timereported"),
     "log.level": ("level", "severity", "loglevel", "log_level", "levelname", "lvl", "severity_text", "syslog_severity"),
     "host.name": ("hostname", "host", "host.hostname", "host_name", "kubernetes.node_name"),
     "service.name": (
@@ -45,6 +45,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
 #: Fields that are text for everyone behind us, whatever a client sends.
 _TEXT_FIELDS = ("host.name", "service.name", "log.level")
 _MAX_DEPTH = 16
+_SYSLOG_WORDS = {"emerg", "alert", "crit", "err", "error", "warning", "notice", "info", "debug"}
 
 
 def event_from_object(document: dict[str, Any], raw: bytes | None, source: str, received_ns: int) -> RawEvent:
@@ -56,6 +57,10 @@ def event_from_object(document: dict[str, Any], raw: bytes | None, source: str, 
     fields: dict[str, Any] = {}
     _flatten("", document, fields, 0)
     _apply_aliases(fields)
+    if "log.level" not in fields:  # a priority may be anything; only syslog's words are taken for a level
+        name = next((n for n in ("PRIORITY", "priority") if str(fields.get(n)).lower() in _SYSLOG_WORDS), "")
+        if name:
+            fields["log.level"] = fields.pop(name)
     stamp = fields.get("@timestamp")
     if stamp is not None and not (isinstance(stamp, str) and "-" in stamp):
         ns = epoch_to_ns(stamp)
@@ -69,6 +74,10 @@ def event_from_object(document: dict[str, Any], raw: bytes | None, source: str, 
         message = json_text(document) if raw is None else decode_text(raw)
     elif not isinstance(message, str):
         message = json_text(message)
+    elif message[0] == " " and not message[1:2].isspace():
+        # rsyslog's ``msg`` begins with the blank after the syslog tag. Left there, it would look like the further
+        # line of a stack trace, which begins with a tab or several blanks.
+        message = message[1:] or message
     return RawEvent(message, source, received_ns, fields)
 
 
@@ -141,7 +150,7 @@ def _renames(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
         (lowered[alias], target)
         for target, aliases in ALIASES.items()
         if target not in present
-        for alias in aliases
+        for alias in (target, *aliases)  # the name itself, too: syslog-ng writes MESSAGE and HOST
         if alias in lowered
     )
 

@@ -13,6 +13,7 @@ _KNOWN: dict[str, tuple[str, ...]] = {
         "service",
         "app",
         "application",
+        "appname",
         "app_kubernetes_io_name",
         "container_name",
         "container",

@@ -147,6 +147,8 @@ def answer(request: Request, content: bytes | str | dict[str, Any], status: int 
 _ERROR_TYPES = {
     429: "es_rejected_execution_exception",
     413: "content_too_long_exception",
+    401: "security_exception",
+    403: "security_exception",
     400: "illegal_argument_exception",
 }
 
@@ -156,6 +158,8 @@ def _error(error: errors.LogsenseError, request: Request) -> Response:
     cause = {"type": _ERROR_TYPES.get(error.status, "exception"), "reason": reason}
     response = answer(request, {"error": {"root_cause": [cause], **cause}, "status": error.status}, error.status)
     response.headers.update(retry_headers(error))
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = 'Basic realm="logsense", charset="UTF-8", ApiKey'
     return response
 
 

@@ -41,6 +41,7 @@ class JsonLinesReceiver:
         router = APIRouter(tags=["ingest"])
         limits = self.options.limits
 
+        @router.post("/ingest", include_in_schema=False)  # what generic HTTP outputs are often pointed at
         @router.post("/api/v1/logs", summary="Send log lines")
         async def logs(request: Request, service: str = "", host: str = "") -> Response:
             """NDJSON, a JSON array, one JSON object, or plain text, one event a line. Field names may be flat or

@@ -189,7 +189,9 @@ def _answer(request: Request, counter: str, rejected: int) -> Response:
 
 def _refusal(error: errors.LogsenseError, request: Request) -> Response:
     headers = retry_headers(error)
+    code = {400: 3, 401: 16, 403: 7, 413: 8, 429: 8}.get(error.status, 13)  # google.rpc.Code
     if _is_protobuf(request):
-        return Response(pb.encode_text(2, str(error)), error.status, headers, _PROTOBUF)
-    code = {400: 3, 413: 8, 429: 8}.get(error.status, 13)  # google.rpc.Code
+        return Response(
+            b"\x08" + pb.encode_varint(code) + pb.encode_text(2, str(error)), error.status, headers, _PROTOBUF
+        )
     return Response(orjson.dumps({"code": code, "message": str(error)}), error.status, headers, "application/json")

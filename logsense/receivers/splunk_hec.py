@@ -192,6 +192,11 @@ def _refusal(error: errors.LogsenseError, request: Request) -> Response:
         response = _answer("Server is busy", 9, 503)  # HEC has no 429
         response.headers.update(retry_headers(error))
         return response
+    if error.status == 401:  # HEC tells a token that is missing (2) from one that is wrong (4, HTTP 403)
+        shown = "authorization" in request.headers or "token" in request.query_params
+        return _answer("Invalid token", 4, 403) if shown else _answer("Token is required", 2, 401)
+    if error.status == 403:
+        return _answer("Token disabled", 1, 403)
     if isinstance(error, HecError):
         more = {} if error.number is None else {"invalid-event-number": error.number}
         return _answer(error.what, error.code, 400, **more)

@@ -17,7 +17,7 @@ from logsense.ui import assets, chart_routes, host_pages, incident_pages, log_pa
 from logsense.ui.rendering import problem_page
 from logsense.workspace import Workspace
 
-__all__ = ["actions", "home", "home_for_browsers", "problem_page", "router"]
+__all__ = ["actions", "home", "home_for_browsers", "problem_page", "router", "static"]
 
 
 class BrowserRoute(APIRoute):
@@ -30,7 +30,7 @@ class BrowserRoute(APIRoute):
 
 
 def router(workspace: Workspace) -> APIRouter:
-    """Every page but ``/`` (see ``api.app``), the static files and the data of the charts."""
+    """Every page but ``/`` (see ``api.app``) and the data of the charts."""
     routes = APIRouter(include_in_schema=False)
     for part in (
         incident_pages.router(workspace),
@@ -38,9 +38,15 @@ def router(workspace: Workspace) -> APIRouter:
         host_pages.router(workspace),
         service_pages.router(workspace),
         chart_routes.router(workspace),
-        assets.router(),
     ):
         routes.include_router(part)
+    return routes
+
+
+def static() -> APIRouter:
+    """Style sheets, scripts and icons: the login page needs them before there is a key."""
+    routes = APIRouter(include_in_schema=False)
+    routes.include_router(assets.router())
     return routes
 
 

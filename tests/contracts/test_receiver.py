@@ -19,8 +19,12 @@ from fastapi.responses import JSONResponse
 
 from logsense import errors
 from logsense.receivers._body import BodyLimits
+from logsense.receivers.collectd import CollectdOptions, CollectdReceiver
 from logsense.receivers.datadog import DatadogOptions, DatadogReceiver
 from logsense.receivers.elastic_bulk import ElasticBulkOptions, ElasticBulkReceiver
+from logsense.receivers.gelf import GelfHttpReceiver, GelfOptions
+from logsense.receivers.influxdb import InfluxOptions, InfluxReceiver
+from logsense.receivers.journal_upload import JournalUploadOptions, JournalUploadReceiver
 from logsense.receivers.jsonlines import JsonLinesOptions, JsonLinesReceiver
 from logsense.receivers.loki import LokiOptions, LokiReceiver
 from logsense.receivers.otlp_http import OtlpHttpOptions, OtlpHttpReceiver
@@ -31,6 +35,7 @@ from logsense.record import MetricPoint, RawEvent
 ENCODED = json.loads((Path(__file__).parents[1] / "receivers/encoded.json").read_text())
 PROTOBUF = {"content-type": "application/x-protobuf"}
 OTLP_JSON = '{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"m"}}]}]}]}'
+COLLECTD = b'[{"values":[1.5],"dsnames":["value"],"time":1.5,"host":"h","plugin":"load","type":"load"}]'
 LIMITS = BodyLimits(max_body_bytes=100_000, max_unpacked_bytes=200_000)
 
 
@@ -83,6 +88,14 @@ CASES = {
     "datadog": Case(DatadogReceiver(DatadogOptions(LIMITS)), "/api/v2/logs", b'[{"message":"a"}]', 1, 202),
     "remote-write": Case(
         RemoteWriteReceiver(RemoteWriteOptions(LIMITS)), "/api/v1/write", encoded("remote_write_1"), 1, 204, packs=False
+    ),
+    "gelf": Case(GelfHttpReceiver(GelfOptions(LIMITS)), "/gelf", b'{"short_message":"a"}', 1, 202),
+    "collectd": Case(CollectdReceiver(CollectdOptions(LIMITS)), "/collectd", COLLECTD, 1),
+    "influxdb": Case(
+        InfluxReceiver(InfluxOptions(LIMITS)), "/api/v2/write", b'cpu,host=a v=1\nl message="m" 5\n', 2, 204
+    ),
+    "journal": Case(
+        JournalUploadReceiver(JournalUploadOptions(LIMITS)), "/upload", b"MESSAGE=a\n_HOSTNAME=h\n\n", 1, 202, busy=503
     ),
 }
 

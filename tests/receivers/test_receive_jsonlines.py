@@ -101,7 +101,7 @@ def test_compressed_bodies(server: Any, client: httpx.Client, encoding: str, pac
 
 @pytest.mark.parametrize(
     ("content", "encoding"),
-    [(b"not gzip", "gzip"), (gzip.compress(b"x" * 999)[:-9], "gzip"), (b"x", "br"), (b"\xff\xff", "deflate")],
+    [(b"not gzip", "gzip"), (gzip.compress(b"x" * 999, mtime=0)[:-9], "gzip"), (b"x", "br"), (b"\xff\xff", "deflate")],
 )
 def test_bad_compression_is_a_problem(server: Any, client: httpx.Client, content: bytes, encoding: str) -> None:
     answer = client.post(server.url + LOGS, content=content, headers={"content-encoding": encoding})

@@ -1,0 +1,64 @@
+"""``logsense keys``: who may send, search, or administer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from logsense.cli.common import DEFAULT_DATA, Data, Json, print_json, table
+
+keys = typer.Typer(name="keys", help="API keys: add, list and revoke.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(keys)
+
+
+@keys.command()
+def add(
+    name: Annotated[str, typer.Argument(help="Who uses it, e.g. the name of a shipper.")],
+    scope: Annotated[list[str], typer.Option(help="ingest, search or admin; may be repeated.")],
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+) -> None:
+    """Make a key and show it, once. From the first key on, every request needs one."""
+    from logsense.keys import KeyStore
+
+    text = KeyStore(data).add(name, scope)
+    if json:
+        print_json({"name": name, "scopes": scope, "key": text})
+        return
+    typer.echo(text)
+    typer.secho("Keep it now: only its hash is stored.", err=True)
+
+
+@keys.command("list")
+def list_(data: Data = DEFAULT_DATA, json: Json = False) -> None:
+    """Show the keys, without their secrets."""
+    from logsense.keys import KeyStore
+
+    rows = KeyStore(data).all()
+    if json:
+        print_json([
+            {"id": k.id, "name": k.name, "scopes": k.scopes, "created": k.created, "revoked": k.revoked or None}
+            for k in rows
+        ])  # fmt: skip
+        return
+    table(
+        "",
+        ["id", "name", "scopes", "created", "revoked"],
+        ((k.id, k.name, ", ".join(k.scopes), k.created, k.revoked) for k in rows),
+        empty="There are no keys: everybody who reaches the server may do everything.",
+    )
+
+
+@keys.command()
+def revoke(
+    key: Annotated[str, typer.Argument(metavar="ID", help="Its id or name.")], data: Data = DEFAULT_DATA
+) -> None:
+    """End a key; a running server refuses it within a second."""
+    from logsense.keys import KeyStore
+
+    ended = KeyStore(data).revoke(key)
+    typer.echo(f"The key {ended.name!r} ({ended.id}) is revoked.")

@@ -1,0 +1,264 @@
+"""Points the real shippers at a real ``logsense serve``, then asks the API what arrived: ``make test-shippers``.
+
+The scripts that drive the shippers are in a folder of their own (``SHIPPERS``, by default ``../shared/shippers``);
+what they install goes to ``SHIPPERS_HOME``, by default a folder in the system's temporary one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from logsense.keys import KeyStore
+from tests.e2e.running import Running, free_port
+from tests.shippers.clients import CLIENTS, Client
+
+SCRIPTS = Path(os.environ.get("SHIPPERS") or Path(__file__).resolve().parents[3] / "shared/shippers") / "scripts"
+HOME = Path(os.environ.get("SHIPPERS_HOME") or Path(tempfile.gettempdir()) / "logsense-shippers")
+OWN = Path(__file__).resolve().parent / "scripts"
+SOCKETS = ("syslog_tls", "relp", "gelf", "otlp_grpc", "fluent", "lumberjack", "statsd", "graphite")
+SETTLE_S = 25
+
+
+@dataclass
+class Result:
+    """What one client's run came to; ``problems`` is empty when all was right."""
+
+    client: Client
+    wanted: int = 0
+    found: int = 0
+    seconds: float = 0.0
+    problems: list[str] = field(default_factory=list)
+
+
+def missing() -> str:
+    """Why the clients cannot run, or ''."""
+    if not SCRIPTS.is_dir():
+        return f"there are no scripts in {SCRIPTS} (set SHIPPERS)"
+    if not (HOME / "venv/py/bin/python").exists():
+        return f"nothing is installed in {HOME} (run `make test-shippers` once, or set SHIPPERS_HOME)"
+    if not (HOME / "venv/more/bin/python").exists() or shutil.which("collectd", path="/usr/sbin") is None:
+        return "collectd or further Python clients are not installed (run `make test-shippers` once)"
+    if shutil.which("rsyslogd") is None or not (HOME / "syslog-ng-root").is_dir():
+        return "rsyslog or syslog-ng is not installed (run `make test-shippers` once)"
+    return ""
+
+
+def prepare() -> None:
+    """Install what is not there yet; needs root and a Debian."""
+    copied = HOME / "scripts"
+    HOME.mkdir(parents=True, exist_ok=True)
+    if not copied.is_dir():  # one of the scripts is looked for beside what is installed
+        shutil.copytree(SCRIPTS, copied, copy_function=shutil.copyfile)
+    if missing():
+        print(f"==> Installing the shippers into {HOME}", flush=True)
+        env = {**os.environ, "SHIPPERS_HOME": str(HOME)}
+        done = subprocess.run(["bash", str(SCRIPTS / "install.sh")], env=env, check=False)
+        if done.returncode:  # two of the Python clients may exclude each other at the versions of the day
+            for name, groups in PYTHON_CLIENTS.items():
+                install_python_clients(name, groups)
+        install_more_clients()
+
+
+#: Folder -> groups of packages, installed one after the other: one that cannot be had does not cost the others.
+PYTHON_CLIENTS = {
+    "py": (
+        "opentelemetry-sdk opentelemetry-exporter-otlp-proto-http opentelemetry-exporter-otlp-proto-grpc "
+        "opentelemetry-instrumentation-logging python-logging-loki elasticsearch cramjam protobuf",
+        "opentelemetry-exporter-otlp-json-http",
+    ),
+    "es7": ("elasticsearch>=7,<8",),
+    "es8": ("elasticsearch>=8,<9",),
+}
+
+
+def install_python_clients(name: str, groups: Sequence[str]) -> None:
+    where = HOME / "venv" / name
+    subprocess.run([sys.executable, "-m", "venv", str(where)], check=True)
+    for packages in groups:
+        subprocess.run([str(where / "bin/pip"), "-q", "install", *packages.split()], check=False)
+
+
+def install_more_clients() -> None:
+    """What `scripts/` here drives: collectd, and one Python client for each further protocol."""
+    debian = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    packages = ("collectd-core", "libyajl2", "libcurl3-gnutls")
+    subprocess.run(["apt-get", "install", "-qy", "--no-install-recommends", *packages], env=debian, check=False)
+    install_python_clients("more", ("fluent-logger graypy statsd influxdb-client pylogbeat",))
+
+
+def certificates(folder: Path) -> tuple[Path, Path, Path]:
+    """(CA, server certificate, key) for ``localhost``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ca, ca_key, cert, key = (folder / n for n in ("ca.pem", "ca.key", "server.pem", "server.key"))
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test-ca",
+            "-keyout", str(ca_key), "-out", str(ca))  # fmt: skip
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost",
+            "-keyout", str(key), "-out", str(folder / "csr.pem"))  # fmt: skip
+    names = folder / "names.cnf"
+    names.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    openssl("x509", "-req", "-days", "2", "-in", str(folder / "csr.pem"), "-CA", str(ca), "-CAkey", str(ca_key),
+            "-CAcreateserial", "-extfile", str(names), "-out", str(cert))  # fmt: skip
+    return ca, cert, key
+
+
+class Shippers:
+    """A server with every port open, and the clients pointed at it. ``keys``: it asks for keys, and they send one."""
+
+    def __init__(self, folder: Path, *, keys: bool = False) -> None:
+        self.ca, cert, private = certificates(folder / "tls")
+        self.ports = {name: free_port() for name in SOCKETS}
+        data = folder / "data"
+        self.key = KeyStore(data).add("shipper", ["ingest"]) if keys else ""
+        self.reader = KeyStore(data).add("reader", ["search"]) if keys else ""
+        self.server = Running(data)
+        lines = "\n".join(f"{name} = {port}" for name, port in self.ports.items())
+        with self.server.config.open("a", encoding="utf-8") as config:
+            config.write(f'\n[ports]\n{lines}\ncertificate = "{cert}"\nkey = "{private}"\n')
+        self.ports |= {"http": self.server.port, "syslog": self.server.syslog_port}
+
+    def __enter__(self) -> Shippers:
+        self.server.start(60)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.__exit__()
+
+    def run(self, client: Client, count: int = 3) -> Result:
+        mark = f"mark{time.time_ns():x}"
+        result = Result(client, client.found(count))
+        began = time.time()
+        env = {**os.environ, "SHIPPERS_HOME": str(HOME), "HOST": "localhost" if "tls" in client.port else "127.0.0.1",
+               "PORT": str(self.ports[client.port]), "MARK": mark, "COUNT": str(count), "CA": str(self.ca),
+               **client.env, **self._credentials(client)}  # fmt: skip
+        script = OWN / client.script if (OWN / client.script).exists() else SCRIPTS / client.script
+        done = subprocess.run(["bash", str(script)], env=env, capture_output=True, text=True,
+                              timeout=120, check=False)  # fmt: skip
+        output = (done.stdout + done.stderr)[-1500:]
+        if done.returncode not in client.ok:
+            result.problems.append(f"exit code {done.returncode}: {output}")
+        if "ERRORFILE" in output:
+            result.problems.append(output)
+        hits = self._wait(mark, result.wanted) if result.wanted else []
+        result.found = len(hits)
+        if result.found != result.wanted:
+            result.problems.append(f"found {result.found} of {result.wanted}: {output}")
+        result.problems += check(client, hits, began)
+        if client.metric and not self._has_metric(client.metric):
+            result.problems.append(f"no metric {client.metric}: {output}")
+        result.seconds = time.time() - began
+        return result
+
+    def _credentials(self, client: Client) -> dict[str, str]:
+        if not self.key:
+            return {}
+        forms = {
+            "TOKEN": {"TOKEN": self.key},
+            "ES": {"ES_USER": "shipper", "ES_PASS": self.key},
+            "API_KEY": {"API_KEY": self.key},
+            "LOKI": {"LOKI_USER": "shipper", "LOKI_PASS": self.key},
+        }
+        found = forms.get(client.token, {})
+        if client.script == "rsyslog_es.sh":  # the script's here-document loses the quotes around the two values
+            found = {name: f'"{value}"' for name, value in found.items()}
+        return found
+
+    def _get(self, path: str) -> Any:
+        headers = {"Authorization": f"Bearer {self.reader}"} if self.reader else {}
+        code, body = self.server.request("GET", path, headers=headers)
+        assert code == 200, f"{path}: {code} {body[:300]!r}"
+        return json.loads(body)
+
+    def _wait(self, mark: str, wanted: int) -> list[dict[str, Any]]:
+        """All lines with ``mark``; looks once more after the wanted number is there, for duplicates."""
+        path = f"/api/v1/search?limit=1000&sort=time&q={urllib.parse.quote(mark)}"
+        deadline = time.monotonic() + SETTLE_S
+        while True:
+            hits: list[dict[str, Any]] = [h for h in self._get(path)["hits"] if mark in json.dumps(h)]
+            if len(hits) >= wanted or time.monotonic() > deadline:
+                break
+            time.sleep(0.5)
+        time.sleep(1.5)
+        return [h for h in self._get(path)["hits"] if mark in json.dumps(h)]
+
+    def _has_metric(self, name: str) -> bool:
+        deadline = time.monotonic() + SETTLE_S
+        while time.monotonic() < deadline:
+            if name in json.dumps(self._get("/api/v1/metrics/series")):
+                return True
+            time.sleep(0.5)
+        return False
+
+
+def check(client: Client, hits: list[dict[str, Any]], began: float) -> list[str]:
+    """What is wrong with the fields of ``hits``."""
+    problems = []
+    for hit in hits:
+        stamp = datetime.fromisoformat(hit["@timestamp"]).timestamp()
+        if abs(stamp - began) > client.slack_s:
+            problems.append(f"@timestamp is {hit['@timestamp']}, sent at {began:.0f}")
+        if client.match not in hit["message"]:
+            continue
+        for name in ("host", "service", "level"):
+            wanted = getattr(client, name)
+            if wanted and hit[name] != wanted:
+                problems.append(f"{name} is {hit[name]!r} instead of {wanted!r}: {json.dumps(hit)[:700]}")
+    return problems[:3]
+
+
+def with_key(client: Client) -> Client:
+    """The same against a server that asks for keys. What a client does besides sending (search), it may not do."""
+    only = {"BULK_ONLY": "1"} if client.script == "es_py_bulk.sh" else {}
+    found = (lambda n: n) if only else client.found
+    return replace(client, name=f"{client.name} +key", env={**client.env, **only}, found=found)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-k", default="", help="only clients whose name contains this")
+    parser.add_argument("--count", type=int, default=3, help="records per client")
+    arguments = parser.parse_args()
+    prepare()
+    results = []
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="logsense-shippers-")))
+        (folder / "open").mkdir()
+        (folder / "keys").mkdir()
+        opened = stack.enter_context(Shippers(folder / "open"))
+        locked = stack.enter_context(Shippers(folder / "keys", keys=True))
+        print(f"{'client':<32}{'sent':>6}{'found':>7}{'seconds':>9}  result", flush=True)
+        runs = [(opened, c) for c in CLIENTS] + [(locked, with_key(c)) for c in CLIENTS if c.token]
+        for shippers, client in runs:
+            if arguments.k not in client.name:
+                continue
+            result = shippers.run(client, arguments.count)
+            results.append(result)
+            state = "ok" if not result.problems else "FAILED"
+            row = f"{client.name:<32}{result.wanted or 'metric':>6}{result.found:>7}{result.seconds:>9.1f}  {state}"
+            print(row, flush=True)
+            for problem in result.problems:
+                print(f"    {problem}", flush=True)
+    failed = sum(bool(r.problems) for r in results)
+    print(f"{len(results) - failed} of {len(results)} clients are right")
+    return 1 if failed or not results else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
