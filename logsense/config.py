@@ -76,7 +76,9 @@ class PortOptions:
     journal_upload: int = 0
     #: The same for InfluxDB clients (usually 8086).
     influxdb: int = 0
-    #: PEM file with the certificate chain for ``syslog_tls``.
+    #: Names of ports above whose TCP is TLS, e.g. ``["relp", "lumberjack", "otlp_grpc"]``; needs ``certificate``.
+    tls: tuple[str, ...] = ()
+    #: PEM file with the certificate chain for ``syslog_tls`` and ``tls``.
     certificate: Path | None = None
     #: PEM file with its key, when the certificate file does not hold it.
     key: Path | None = None

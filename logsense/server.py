@@ -152,10 +152,18 @@ class Server:
         options: PortOptions = self.settings.section("ports")
         host = options.host or self.options.host
         made: list[Any] = []
+        wrong = [name for name in options.tls if name not in registry.PORTS]
+        if wrong or (options.tls and options.certificate is None):
+            raise BadConfig(
+                f"{wrong[0]!r} in [ports] tls is no port that can be TLS." if wrong else "TLS needs a certificate.",
+                fix=f"use {', '.join(registry.PORTS)}" if wrong else "set certificate (and key) in [ports]",
+            )
         for name, path in registry.PORTS.items():
             if port := getattr(options, name):
                 more = {"authorize": self._authorize} if name == "otlp_grpc" else {}
-                made.append(registry.load(path)(SocketOptions(host=host, port=port), **more))
+                chain, private = (options.certificate, options.key) if name in options.tls else (None, None)
+                door = SocketOptions(host=host, port=port, certificate=chain, key=private)
+                made.append(registry.load(path)(door, **more))
         if options.syslog_tls:
             made.append(
                 registry.load(registry.SOURCES["syslog"])(

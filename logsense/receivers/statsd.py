@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from logsense import errors
 from logsense.deliver import accept_patiently
 from logsense.receivers._events import decode_text
 from logsense.receivers._sockets import Connection, LineConnection, Parsed, SocketOptions, SocketReceiver, now_ns
@@ -58,8 +59,12 @@ class StatsdReceiver(SocketReceiver):
             while True:
                 await asyncio.sleep(self._every_s)
                 await self._flush(intake)
-        finally:  # being stopped: what was summed up so far is kept
-            await intake.accept([], self.sums())
+        finally:  # being stopped: what was summed up so far is kept, if there is room
+            points = self.sums()
+            try:
+                await intake.accept([], points)
+            except errors.Overloaded:
+                intake.dropped(f"{self.name}:udp", len(points))
 
     async def _flush(self, intake: Intake) -> None:
         points, self.left_out, dropped = self.sums(), 0, self.left_out

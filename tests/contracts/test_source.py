@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from logsense import errors
+from logsense import errors, registry
+from logsense.receivers._sockets import SocketOptions
 from logsense.record import MetricPoint, RawEvent
 from logsense.sources.hostmetrics import HostMetricsOptions, HostMetricsSource
 from logsense.sources.stdin import StdinSource
@@ -75,6 +76,61 @@ def syslog(folder: Path, stack: contextlib.ExitStack) -> tuple[Any, Feed]:
     return source, feed
 
 
+def port(name: str, data: bytes) -> Any:
+    """A protocol with a port of its own; ``data`` holds two entries."""
+
+    def make(folder: Path, stack: contextlib.ExitStack) -> tuple[Any, Feed]:
+        receiver = registry.load(registry.PORTS[name])(SocketOptions())
+
+        async def feed() -> None:
+            await asyncio.wait_for(receiver.listening.wait(), 5)
+            connection = socket.create_connection(("127.0.0.1", receiver.ports["tcp"]))
+            stack.callback(connection.close)
+            connection.sendall(data)
+
+        return receiver, feed
+
+    make.__name__ = name
+    return make
+
+
+PORTS = {
+    "relp": b"1 syslog 3 one\n2 syslog 4 \xff od\n",
+    "gelf": b'{"short_message":"one"}\0\xff odd\0',
+    "lines": b"one\n\xff odd\n",
+    "fluent": b"\x93\xa1t\x01\x81\xa3log\xa3one" * 2,
+    "lumberjack": b'2J\0\0\0\1\0\0\0\x0b{"msg":"a"}' + b"2J\0\0\0\2\0\0\0\x02\xff!",
+    "graphite": b"a;host=h 1\nb;host=h 2\n",
+}
+
+
+def test_every_port_is_in_this_suite_or_has_one_of_its_own() -> None:
+    assert set(registry.PORTS) == set(PORTS) | {"statsd", "otlp_grpc"}
+
+
+@pytest.mark.parametrize("name", PORTS)
+async def test_a_client_may_be_idle_between_messages_but_not_within_one(name: str) -> None:
+    receiver = registry.load(registry.PORTS[name])(SocketOptions(stall_s=0.2))
+    intake = Recorder(0)
+    task = asyncio.create_task(receiver.run(intake))
+    await asyncio.wait_for(receiver.listening.wait(), 5)
+    reader, writer = await asyncio.open_connection("127.0.0.1", receiver.ports["tcp"])
+    writer.write(PORTS[name])
+    await asyncio.sleep(0.6)
+    assert len(intake.kept) == 2 and not reader.at_eof()
+    writer.write(PORTS[name])
+    await asyncio.sleep(0.1)
+    assert len(intake.kept) == 4
+    await asyncio.sleep(0.05)
+    writer.write(PORTS[name][:5])
+    async with asyncio.timeout(5):
+        while await reader.read(1000):
+            pass
+    writer.close()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 def hostmetrics(folder: Path, stack: contextlib.ExitStack) -> tuple[Any, Feed]:
     async def feed() -> None: ...
 
@@ -87,7 +143,7 @@ def stack() -> Iterator[contextlib.ExitStack]:
         yield one
 
 
-IMPLEMENTATIONS = (tail, stdin, syslog, hostmetrics)
+IMPLEMENTATIONS = (tail, stdin, syslog, hostmetrics, *(port(name, data) for name, data in PORTS.items()))
 
 
 @pytest.mark.parametrize("make", IMPLEMENTATIONS, ids=lambda f: f.__name__)

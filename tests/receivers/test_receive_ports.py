@@ -6,11 +6,13 @@ import asyncio
 import gzip
 import json
 import socket
+import ssl
 import struct
 import time
 import zlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -28,6 +30,7 @@ from logsense.receivers.raw_lines import RawLinesReceiver
 from logsense.receivers.relp import RelpReceiver
 from logsense.receivers.statsd import StatsdReceiver
 from logsense.record import MetricPoint, RawEvent
+from tests.shippers.run import certificates
 
 
 class Recorder:
@@ -300,3 +303,16 @@ async def test_a_taken_port_is_explained() -> None:
         second = RawLinesReceiver(SocketOptions(port=receiver.ports["tcp"]))
         with pytest.raises(errors.BadConfig, match="Cannot listen for lines"):
             await second.run(Recorder())
+
+
+async def test_tls(tmp_path: Path) -> None:
+    ca, cert, key = certificates(tmp_path)
+    intake = Recorder()
+    context = ssl.create_default_context(cafile=str(ca))
+    async with running(RawLinesReceiver(SocketOptions(certificate=cert, key=key)), intake) as receiver:
+        _, writer = await asyncio.open_connection("localhost", receiver.ports["tcp"], ssl=context)
+        writer.write(b"secret\n")
+        await until(lambda: len(intake.events) == 1)
+        writer.close()
+    with pytest.raises(errors.BadConfig, match="certificate"):
+        await RawLinesReceiver(SocketOptions(certificate=tmp_path / "nothing.pem")).run(intake)
