@@ -8,7 +8,7 @@ TEST_ARGS ?=
 export TOKENIZERS_PARALLELISM = false
 export HF_HUB_OFFLINE = 1
 
-.PHONY: help demo test test-slow lint golden bench lock clean setup
+.PHONY: help demo test test-slow lint golden bench model lock clean setup
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -49,6 +49,11 @@ golden: $(VENV)/.ready ## show how the golden files would change, then rewrite t
 
 bench: $(VENV)/.ready ## speed beside a peer in the same run
 	@for f in benchmarks/bench_*.py; do echo "==> $$f"; $(BIN)/python $$f || exit 1; done
+
+model: $(VENV)/.ready ## train the failure model that comes with logsense from the samples
+	@$(BIN)/logsense train samples/server samples/database samples/network samples/holdout/server \
+	  samples/holdout/database samples/holdout/network --holdout holdout/server --holdout holdout/database \
+	  --holdout holdout/network --into models --use
 
 lock: ## resolve requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

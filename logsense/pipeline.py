@@ -99,6 +99,9 @@ class Pipeline:
         self._edges: set[tuple[str, str]] = set()
         self._fresh: dict[str, Incident] = {}
         self._texts: dict[str, str] = {}
+        self._last_heard: dict[str, int] = {}
+        self._estate: dict[str, str] = {}
+        self._last_received: dict[str, int] = {}
         self.db = sqlite3.connect(data / "state.db", isolation_level=None)
         self.db.execute("PRAGMA journal_mode=WAL")
         self.db.execute("PRAGMA synchronous=FULL")
@@ -138,10 +141,14 @@ class Pipeline:
             return
         records = self.miner.process(self.redactor.process(records))
         self.dependencies.learn(records)
+        self._last_received.update((r.source, r.ingested_ns) for r in records)
         self._to_windows(records, [])
         self.index.write_logs(records, replay=replay)
 
     def _to_windows(self, records: Sequence[LogRecord], points: Sequence[MetricPoint]) -> None:
+        self._hear([(r.host, r.timestamp_ns) for r in records])
+        self._estate.update((r.host, r.pipeline) for r in records)
+        self._hear([(p.host, p.timestamp_ns) for p in points])
         border = self.live.windows.closed_ns - BACKFILL_AGE_S * SECOND
         if any(r.timestamp_ns < border for r in records) or any(p.timestamp_ns < border for p in points):
             if self.backfill is None:
@@ -201,9 +208,10 @@ class Pipeline:
     def analyse(self, until_ns: int = FOREVER, progress: Callable[[int], None] | None = None) -> None:
         """Score every window that ends before ``until_ns``, once and in order; lines of the past come first."""
         done = 0
+        ended = until_ns == FOREVER
         for lane in filter(None, (self.backfill, self.live)):
             for window in lane.windows.closed(until_ns):
-                self._analyse_window(window, lane)
+                self._analyse_window(window, lane, ended=ended)
                 done += 1
                 if progress is not None:
                     progress(done)
@@ -211,9 +219,15 @@ class Pipeline:
             self.backfill = None
         self._explain_changed()
 
-    def _analyse_window(self, window: Window, lane: Lane) -> None:
+    def _analyse_window(self, window: Window, lane: Lane, *, ended: bool) -> None:
         self.index.write_metrics(derived_points(window))
         signals = lane.score(window)
+        if ended:
+            # What was read to its end says nothing about the time after it: a host is not silent where its files end.
+            signals = [s for s in signals if s.kind != "log.silence" or self._heard_after(s)]
+        for signal in signals:
+            # A metric carries no pipeline; its host's lines say which one it belongs to.
+            signal.pipeline = signal.pipeline or self._estate.get(signal.host, "")
         if signals:
             self._edges = set(self.dependencies.edges())
             self.index.put_signals(signals)
@@ -225,6 +239,14 @@ class Pipeline:
         forecasts = self.forecaster.update(hosts, (), window.end_ns)
         if forecasts:
             self.index.put_forecasts(forecasts)
+
+    def _hear(self, heard: Sequence[tuple[str, int]]) -> None:
+        for host, at_ns in heard:
+            if at_ns > self._last_heard.get(host, 0):
+                self._last_heard[host] = at_ns
+
+    def _heard_after(self, signal: Signal) -> bool:
+        return self._last_heard.get(signal.host, 0) >= signal.end_ns
 
     def _explain_changed(self) -> None:
         """Rank causes of what changed since the last call: once an incident, however many windows it grew by."""
@@ -251,6 +273,7 @@ class Pipeline:
             row = rows.setdefault(source, {})
             for name, count in counts.items():
                 row[name] = int(self._past.get(source, {}).get(name, 0)) + count
+            row["last_ns"] = self._last_received.get(source, row.get("last_ns", 0))
             row["format"] = formats.get(source, row.get("format", ""))
         return rows
 

@@ -80,6 +80,7 @@ class Server:
         _make_index(data, settings)
         self.workspace = Workspace(data, settings)
         self.workspace.backlog_bytes = self.spool.backlog_bytes
+        self.workspace.intake_stats = self.intake.stats
         self.worker: asyncio.subprocess.Process | None = None
 
     def app(self, ready: Callable[[], None]) -> Any:

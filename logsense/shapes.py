@@ -101,6 +101,8 @@ def charts(incident: Incident, signals: Sequence[Signal]) -> list[dict[str, Any]
 
 def doctor_row(name: str, row: dict[str, Any]) -> dict[str, Any]:
     counts = {k: int(row.get(k, 0)) for k in ("accepted", "parsed", "unparsed", "late", "future", "dropped")}
+    if name.startswith("file:"):
+        counts["late"] = 0  # a file that is read to its end is old by nature
     last = row.get("last_ns")
     advice = []
     lines = counts["parsed"] + counts["unparsed"]
@@ -113,7 +115,7 @@ def doctor_row(name: str, row: dict[str, Any]) -> dict[str, Any]:
         advice.append("Lines were dropped: UDP cannot wait. Use TCP, or raise the receive buffer (net.core.rmem_max).")
     if counts["future"]:
         advice.append("Some lines are from the future: check the sender's clock and the pipeline's time_zone.")
-    if lines and counts["late"] > 0.05 * lines and not name.startswith("file:"):  # files are read when they are old
+    if lines and counts["late"] > 0.05 * lines:
         advice.append("Many lines arrive late and miss detection: look for buffering in the shipper, or raise "
                       "worker.lateness_s.")  # fmt: skip
     return {"source": name, **counts, "last": iso(last) if last else None, "format": str(row.get("format", "")),

@@ -23,7 +23,7 @@ from logsense.lifecycle.evaluate import evaluate
 from logsense.lifecycle.promote import load_model
 from logsense.lifecycle.promote import promote as promote_model
 from logsense.lifecycle.promote import rollback as rollback_model
-from logsense.lifecycle.run import Run, collect, fit, preprocess
+from logsense.lifecycle.run import Run, collect, deploy, fit, preprocess
 from logsense.lifecycle.run import score as score_model
 from logsense.lifecycle.store import ModelStore
 from logsense.lifecycle.train import TrainOptions
@@ -88,9 +88,13 @@ def evaluate_samples(folders: Iterable[Path], settings: Settings, progress: Prog
 
 def train(
     folders: Sequence[Path], settings: Settings, into: Path, name: str, *, holdout: Sequence[str] = (),
-    progress: Progress | None = None,
+    use: bool = False, progress: Progress | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Collect, preprocess, train, evaluate on what is held out, and store; the card as a dict."""
+    """Collect, preprocess, train, evaluate on what is held out, and store; the card as a dict.
+
+    ``use`` puts the model in use in ``into`` unless something speaks against it; "decision" says which.
+    """
+    spec = find_pipeline(str(read_label_file(folders[0])["scenario"]))
     tell = progress or (lambda what, done, total: None)
     store = ModelStore([into])
     options = TrainOptions(name=name)
@@ -99,14 +103,20 @@ def train(
 
         options = replace(options, split=replace(options.split, holdout=tuple(holdout)))
     run = Run(
-        (_recording(play(f, settings, progress)) for f in folders), store, forecast=settings.section("predict"),
-        options=options, progress=lambda what, share: tell(what, share, 1.0),
-    )  # fmt: skip
-    for step in (collect, preprocess, fit, score_model):
+        (_recording(play(f, settings, progress)) for f in folders),
+        store,
+        forecast=settings.over(spec.settings).section("predict"),
+        options=options,
+        progress=lambda what, share: tell(what, share, 1.0),
+    )
+    steps = (collect, preprocess, fit, score_model, deploy) if use else (collect, preprocess, fit, score_model)
+    for step in steps:
         step(run)
     assert run.trained is not None
-    card = store.save(run.trained.card, run.trained.model.to_artefact())
-    return card.to_dict()
+    if not use:
+        store.save(run.trained.card, run.trained.model.to_artefact())
+    decision = run.decision.to_dict() if run.decision else None
+    return {**run.trained.card.to_dict(), "decision": decision}
 
 
 def evaluate_model(

@@ -6,9 +6,11 @@ strings with the precision kept; arguments ``from_`` and ``to`` are nanoseconds 
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +25,6 @@ from logsense.shapes import (
     hit_dict,
     hypothesis_dict,
     incident_brief,
-    parse_metric_id,
     query_dict,
     record_dict,
     signal_dict,
@@ -54,7 +55,9 @@ class Workspace:
         self._embedder: Any = None
         self._models_state = "off"
         self._lock = threading.Lock()
+        # What only the process that accepts lines knows; the server sets them.
         self.backlog_bytes: Callable[[], int] = lambda: 0
+        self.intake_stats: Callable[[], dict[str, dict[str, int]]] = dict
         if load_models:
             self._models_state = "loading"
             threading.Thread(target=self._load_embedder, name="load-embedder", daemon=True).start()
@@ -236,33 +239,9 @@ class Workspace:
 
     def evidence(self, evidence_id: str) -> dict[str, Any]:
         """What an evidence id stands for: {"id", "type": "line|template|metric|signal", "title", …the thing}."""
-        kind, _, rest = evidence_id.partition(":")
-        if kind == "line":
-            shown = self.log(rest)
-            return {"id": evidence_id, "type": "line", "title": shown["hit"]["message"], **shown}
-        if kind == "template":
-            template = self.template(rest)
-            return {"id": evidence_id, "type": "template", "title": template["template"], "template": template}
-        if kind == "signal":
-            signals = self.index.signals(ids=[rest])
-            if signals:
-                return {
-                    "id": evidence_id,
-                    "type": "signal",
-                    "title": signals[0].text,
-                    "signal": signal_dict(signals[0]),
-                }
-        if kind == "metric" and (parsed := parse_metric_id(rest)):
-            host, name, at = parsed
-            margin = 600 * SECOND
-            points = self.index.metric_series(host, name, at - margin, at + margin)
-            if points:
-                return {
-                    "id": evidence_id, "type": "metric", "title": f"{name} on {host}", "host": host, "metric": name,
-                    "at": iso(at), "from": iso(at - margin), "to": iso(at + margin),
-                    "points": [[iso(t), v] for t, v in points],
-                }  # fmt: skip
-        raise NotFound(f"There is no evidence {evidence_id!r}.", fix="ids come from incidents and diagnoses")
+        from logsense.evidence import resolve
+
+        return resolve(self, evidence_id)
 
     # -- templates ----------------------------------------------------------------------------------------------
 
@@ -275,8 +254,12 @@ class Workspace:
         }
         if order not in keys:
             raise BadInput(f"Unknown order {order!r}.", fix=f"use one of {', '.join(keys)}")
-        live = [t for t in self.index.templates() if not t.alias_of]
-        return [template_dict(t) for t in sorted(live, key=keys[order])[:limit]]
+        known = {t.id: t for t in self.index.templates()}
+        live = {t.id: replace(t) for t in known.values() if not t.alias_of}
+        for t in known.values():
+            if t.alias_of in live:  # lines counted before the merge belong to the survivor
+                live[t.alias_of].count += t.count
+        return [template_dict(t) for t in sorted(live.values(), key=keys[order])[:limit]]
 
     def template(self, template_id: str) -> dict[str, Any]:
         """As in templates, plus {"entities", "sample", "alias_of", "histogram", "hits": [latest lines]}."""
@@ -381,14 +364,18 @@ class Workspace:
     def doctor(self) -> list[dict[str, Any]]:
         """Per source: {"source", "accepted", "parsed", "unparsed", "late", "future", "dropped", "last", "format",
         "advice": "what to do about it, '' when all is well"}."""
-        rows = [doctor_row(name, row) for name, row in sorted(self.index.source_stats().items())]
+        rows = {name: dict(row) for name, row in self.index.source_stats().items()}
+        for name, counts in self.intake_stats().items():
+            if name != "metrics" or counts.get("dropped"):
+                rows.setdefault(name, {})["dropped"] = counts.get("dropped", 0)
+        answer = [doctor_row(name, row) for name, row in sorted(rows.items())]
         refused = self.index.dead_letters() if hasattr(self.index, "dead_letters") else 0
         if refused:
             advice = (
-                f"The index refused {refused} documents for their content; its dead-letters hold them and the reasons."
+                f"The index refused {refused} documents for their content; its dead letters hold them and the reasons."
             )
-            rows.append({**doctor_row("index", {}), "advice": advice})
-        return rows
+            answer.append({**doctor_row("index", {}), "advice": advice})
+        return answer
 
     def ready(self) -> dict[str, Any]:
         """{"ready": bool, "checks": {"index": "ok", "worker": "ok|starting|down: why", "models": "ok|loading",
@@ -422,6 +409,9 @@ class Workspace:
             return
         with self._lock:
             self._embedder, self._searcher = embedder, None
+        # The first question would otherwise wait for what is computed once: pay it here, in the background.
+        with contextlib.suppress(LogsenseError):  # the index may be away now; the models are ready all the same
+            self.search("is anything wrong with the service", limit=1)
         self._models_state = "ok"
 
     def _worker_state(self) -> str:

@@ -155,31 +155,33 @@ def print_incident(incident: dict[str, Any]) -> None:
     end = f" to {short_time(incident['end'])}" if incident["end"] else ", still going on"
     out.print(Text(f"{short_time(incident['start'])}{end}  ·  {', '.join(incident['hosts'])}", "dim"))
     cited: dict[str, int] = {}
-    body = Text()
-    for sentence in incident["summary"]:
-        body.append(visible(sentence["text"]))
+
+    def with_marks(sentence: dict[str, Any]) -> Text:
         marks = [str(cited.setdefault(e, len(cited) + 1)) for e in sentence["evidence"][:3]]
-        body.append(f" [{','.join(marks)}] " if marks else " ", "cyan")
-    out.print(Padding(body, (1, 2)))
-    if incident["hypotheses"]:
-        out.print(Text("Most likely causes", "bold"))
-        for rank, h in enumerate(incident["hypotheses"][:3], 1):
+        return Text.assemble(visible(sentence["text"]), (f" [{','.join(marks)}]" if marks else "", "cyan"))
+
+    parts: dict[str, list[Text]] = {}
+    for sentence in incident["summary"]:
+        role = sentence["role"] if sentence["role"] in ("timeline", "against", "next", "not_examined") else "first"
+        parts.setdefault(role, []).append(with_marks(sentence))
+    out.print(Padding(Text(" ").join(parts.get("first", [])), (1, 2)))
+    for role, title in (("timeline", "What happened"), ("against", "Against it"), ("next", "Check next")):
+        if role in parts:
+            out.print(Text(title, "bold"))
+            for line in parts[role]:
+                out.print(Padding(line, (0, 4)))
+    others = incident["hypotheses"][1:4]
+    if others:
+        out.print(Text("Other possible causes", "bold"))
+        for h in others:
             out.print(
-                Padding(
-                    Text.assemble(f"{rank}. {visible(h['title'])}", (f"  {h['entity']}  score {h['score']}", "dim")),
-                    (0, 2),
-                )
+                Padding(Text.assemble(visible(h["title"]), (f"  {h['entity']}, score {h['score']}", "dim")), (0, 4))
             )
-            if h["why"]:
-                out.print(Padding(Text(visible(h["why"])), (0, 5)))
-            for step in h["next_steps"] if rank == 1 else []:
-                out.print(Padding(Text(f"→ {step}", "green"), (0, 5)))
     if incident["not_examined"]:
         out.print(Text("Not looked at: " + "; ".join(incident["not_examined"]), "yellow"))
     if cited:
-        out.print(Text("\nEvidence", "bold"))
-        for evidence, number in cited.items():
-            out.print(Text(f"  [{number}] {evidence}", "dim"))
+        out.print(Text("Evidence", "bold"))
+        out.print(Padding(Text("  ".join(f"[{n}] {e}" for e, n in cited.items()), "dim"), (0, 4)))
 
 
 def diagnose(

@@ -24,22 +24,43 @@ def add_to(app: typer.Typer) -> None:
 def train(
     recordings: Annotated[list[Path], typer.Argument(metavar="FOLDER…", help="Recordings with labels.json.")],
     name: Name = "failure",
+    holdout: Annotated[
+        list[str] | None,
+        typer.Option(help="Recording kept for the test, e.g. holdout/server [the later part of each]."),
+    ] = None,
+    use: Annotated[bool, typer.Option("--use", help="Put it in use unless something speaks against it.")] = False,
     into: Annotated[Path | None, typer.Option(help="Model folder to write to [DIR/models].")] = None,
     data: Data = DEFAULT_DATA,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Train a failure model on recordings; its card says how good it is. It is not used until promoted."""
+    """Train a failure model on recordings; its card says how good it is. It is not used until promoted.
+
+    \b
+    logsense train samples/*/ samples/holdout/* --holdout holdout/server --holdout holdout/database
+    """
     from logsense import trials
     from logsense.config import load_settings
 
     with Progress(quiet=json) as progress:
-        card = trials.train(recordings, load_settings(config), into or data / "models", name, progress=progress)
+        card = trials.train(
+            recordings,
+            load_settings(config),
+            into or data / "models",
+            name,
+            holdout=holdout or (),
+            use=use,
+            progress=progress,
+        )
     if json:
         print_json(card)
         return
     _print_card(card)
-    typer.echo(f"Use it: logsense promote {card['version']} --model {name}")
+    decision = card["decision"]
+    if decision is None:
+        typer.echo(f"Use it: logsense promote {card['version']} --model {name}")
+    else:
+        typer.echo(f"{'In use' if decision['promoted'] else 'Not in use'}: {decision['why']}")
 
 
 def evaluate(
@@ -68,7 +89,7 @@ def evaluate(
     elif what == "samples":
         print_samples(report)
     else:
-        _print_card(report)
+        _print_scores(report)
 
 
 def print_samples(report: dict[str, Any]) -> None:
@@ -141,13 +162,37 @@ def models(data: Data = DEFAULT_DATA, json: Json = False) -> None:
 
 
 def _print_card(card: dict[str, Any]) -> None:
-    from logsense.cli.common import console
+    """A trained model's card: what it was made of and how good it is."""
+    typer.echo(f"{card['name']} {card['version']} ({card['fit']['estimator']}), {card['created'][:19]}")
+    data = card["data"]
+    typer.echo(f"trained on {', '.join(data['recordings'])}: {data['hosts']} hosts, {data['steps']} steps, "
+               f"{card['fit']['onsets']} failures with a precursor")  # fmt: skip
+    _print_scores(card["scores"])
+    for limit in card["limits"]:
+        typer.echo(f"  limit: {limit}")
 
-    out = console()
-    for key, value in card.items():
-        if isinstance(value, dict):
-            out.print(f"[{key}]", style="bold", markup=False)
-            for k, v in value.items():
-                out.print(f"  {k} = {v}", markup=False)
-        else:
-            out.print(f"{key} = {value}", markup=False)
+
+def _print_scores(report: dict[str, Any]) -> None:
+    """An evaluation: the forecasts beside the baselines, and what became of each failure."""
+    table(
+        f"On held-out data ({report['host_days']:.2f} host-days)",
+        ["forecast by", ">average precision", ">null", ">p", ">announced", ">lead", ">false alarms", ">time in alarm"],
+        (
+            (s["name"], "{value:.3f} ({low:.2f}–{high:.2f})".format(**s["average_precision"]), f"{s['null']:.3f}",
+             f"{s['p_value']:.3f}", f"{s['announced']}/{s['onsets']}",
+             f"{s['median_lead_s']:.0f} s" if s["median_lead_s"] is not None else "–", s["false_alarms"],
+             f"{s['share_in_alarm']:.1%}")
+            for s in report["scores"].values()
+        ),
+    )  # fmt: skip
+    table(
+        "",
+        ["failure", "recording", "host", ">precursor", "announced", ">lead"],
+        (
+            (o["id"], o["recording"], o["host"], f"{o['precursor_s']:.0f} s" if o["precursor_s"] is not None else "–",
+             "yes" if o["announced"] else "no", f"{o['lead_s']:.0f} s" if o["announced"] else "–")
+            for o in report["onsets"]
+        ),
+    )  # fmt: skip
+    for note in report["notes"]:
+        typer.echo(f"  note: {note}")

@@ -237,7 +237,8 @@ class LogAnomaly:
         lasting = state is not None and state.since >= 0 and self.number - state.mark <= MINUTE
         since, peak = (state.since, state.peak) if state is not None and lasting else (self.number, 0.0)
         start_ns = window.start_ns - (self.number - since) * self.options.window_s * SECOND
-        times = f"{plain_number(one.count)} times in {self.options.window_s} s, {usually(expected)}"
+        often = "once" if one.count == 1 else f"{plain_number(one.count)} times"
+        times = f"{often} in {self.options.window_s} s, {usually(expected)}"
         _, pipeline, host, service, _ = one.key
         if one.key[0] == "service":
             text = f"{service or 'log'} lines {times}"

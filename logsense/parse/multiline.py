@@ -69,8 +69,8 @@ class Draft:
 class Stream:
     """The state of one stream: its formats, the record that may go on, and what the last record was."""
 
-    __slots__ = ("counters", "detector", "inner", "last", "last_ts", "partial", "partial_outer", "partial_text",
-                 "pending")  # fmt: skip
+    __slots__ = ("counters", "detector", "file_ts", "inner", "last", "last_ts", "partial", "partial_outer",
+                 "partial_text", "pending")  # fmt: skip
 
     def __init__(self, formats: Formats, options: ParseOptions, counters: Any) -> None:
         self.detector = Detector(formats, options)
@@ -78,6 +78,7 @@ class Stream:
         # After a flush: the record that further lines would continue, and its format.
         self.last: tuple[LogRecord, Format | None] | None = None
         self.last_ts = 0
+        self.file_ts = 0  # time of the last record that stated one
         self.inner: dict[str, Stream] = {}  # what envelopes hold, by their output stream
         self.partial: list[RawEvent] = []  # what a container runtime cut, with the text taken out
         self.partial_text = ""

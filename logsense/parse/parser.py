@@ -66,6 +66,7 @@ class Parser:
         self._late_ns = int(self._options.late_after_s * SECOND)
         self._future_ns = int(self._options.future_after_s * SECOND)
         self._sequence = 0
+        self._undated: list[tuple[Stream, LogRecord]] = []  # records of this batch before any time in their file
 
     def parse(self, events: Sequence[RawEvent]) -> list[LogRecord]:
         """The records that ``events`` complete, in the order of their first lines."""
@@ -101,6 +102,7 @@ class Parser:
             record = self._build(draft)
             draft.stream.last = (record, draft.format)
             records.append(record)
+        self._date_banners()
         return records
 
     def pending(self) -> list[RawEvent]:
@@ -197,7 +199,9 @@ class Parser:
 
     def _build_all(self, done: list[Draft]) -> list[LogRecord]:
         done.sort(key=_sequence)  # nearly sorted, which costs one pass
-        return [self._build(draft) for draft in done]
+        records = [self._build(draft) for draft in done]
+        self._date_banners()
+        return records
 
     def _build(self, draft: Draft) -> LogRecord:
         event, stream, format_ = draft.event, draft.stream, draft.format
@@ -297,17 +301,29 @@ class Parser:
         if not record.service:
             record.service = options.service
         if record.timestamp_ns == 0 and not _states_epoch(draft):
-            record.timestamp_ns = record.ingested_ns
             record.fields["event.created"] = iso_ns(record.ingested_ns)
+            record.timestamp_ns = record.ingested_ns
+            if "log.file.path" in record.fields:
+                record.timestamp_ns = stream.file_ts or record.ingested_ns  # the lines of a file stand in order
+                if not stream.file_ts:
+                    self._undated.append((stream, record))
         elif record.timestamp_ns > record.ingested_ns + self._future_ns:
             counters.future += 1
         elif record.timestamp_ns < record.ingested_ns - self._late_ns:
             counters.late += 1
         stream.last_ts = record.timestamp_ns
+        if "event.created" not in record.fields:
+            stream.file_ts = record.timestamp_ns
         if record.outcome == "unparsed":
             counters.unparsed += 1
         else:
             counters.parsed += 1
+
+    def _date_banners(self) -> None:
+        """What stands above the first time in a file (a banner) is of that time, if it comes in the same batch."""
+        for stream, record in self._undated:
+            record.timestamp_ns = stream.file_ts or record.timestamp_ns
+        self._undated.clear()
 
 
 _sequence = attrgetter("sequence")

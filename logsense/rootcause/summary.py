@@ -86,7 +86,7 @@ def _impact(signals: Sequence[Signal], evidence: Evidence) -> list[Sentence]:
     worst = max(signals, key=lambda s: (s.kind in TELLING, s.kind.startswith("log."), s.score, s.id))
     lasted = max(1, round((max(s.end_ns for s in signals) - signals[0].start_ns) / SECOND))
     duration = f"{lasted} s" if lasted < 120 else f"{lasted // 60} min"
-    text = f"Affected for {duration}: {shown or 'one source'}; most striking: {worst.text}."
+    text = f"Affected for {duration}: {shown or 'one source'}; most striking: {worst.text.rstrip('.')}."
     return [Sentence(text, [f"signal:{worst.id}", *worst.evidence[:3]], "impact")]
 
 

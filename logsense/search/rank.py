@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from logsense.record import Hit, Query, Template
+from logsense.record import LEVEL_RANK, Hit, Query, Template
 from logsense.search.lexicon import Lexicon
 from logsense.search.semantic import Background, background_texts, fuse, question_vector
 from logsense.search.understood import Understood
@@ -30,11 +30,24 @@ if TYPE_CHECKING:
     import numpy as np
 
 _HUMP = re.compile(r"(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_<*>]")
+_TROUBLE = re.compile(
+    r"\b(?:not|n't|cannot|can't|couldn't|why|fail\w*|error\w*|problem\w*|trouble|broke\w*|wrong|unable|refus\w*|"
+    r"reject\w*|crash\w*|down|los[et]\w*|miss\w*|timeout|timed out|denied|unavailable|unreachable|exhaust\w*|"
+    r"stuck|slow\w*)\b",
+    re.IGNORECASE,
+)
 
 #: Templates that one question may select: more is browsing, not an answer.
 MAX_TEMPLATES = 15
 #: A further template must score this share of the best one.
 NEAR_BEST = 0.75
+#: Below the bar, but above this share of it, the nearest templates are offered as a guess, and called one.
+GUESS = 0.75
+#: Templates in a guess.
+MAX_GUESSES = 5
+#: What a question about trouble adds to templates of level warning and worse. "Could not connect" and "ready to
+#: accept connections" are neighbours to a sentence model; the level tells them apart.
+TROUBLE = 0.1
 #: Of the nearest templates this many are looked at, so that filters by host or time leave enough.
 CANDIDATES = 400
 #: Up to this many words that all occur are a keyword search.
@@ -69,7 +82,7 @@ class Searcher:
         self._index, self._embedder = index, embedder
         self._lock = threading.Lock()
         self._background: Background | None = None
-        self._lexicon: tuple[float, list[str], Lexicon] = (float("-inf"), [], Lexicon([]))
+        self._lexicon: tuple[float, list[str], Lexicon, set[str]] = (float("-inf"), [], Lexicon([]), set())
 
     def search(self, understood: Understood, limit: int = 20, offset: int = 0, by_time: bool = False) -> SearchAnswer:
         """Never raises on content. A question without a topic is its filters alone, newest first."""
@@ -126,7 +139,7 @@ class Searcher:
         if embedder is None or not getattr(embedder, "loaded", True):
             notes.append("the language model is not loaded: searched by keyword only")
             return {}
-        ids, lexicon = self._words()
+        ids, lexicon, grave = self._words()
         vector = question_vector(topic, embedder.encode)
         cosines = dict(self._index.nearest_templates(vector, CANDIDATES, embedder.name))
         if not cosines:
@@ -134,11 +147,16 @@ class Searcher:
             return {}
         shares = dict(zip(ids, lexicon.share(topic), strict=True))
         fused = fuse(list(cosines.values()), [shares.get(template_id, 0.0) for template_id in cosines])
-        scores = dict(zip(cosines, fused, strict=True))
+        lift = TROUBLE if _TROUBLE.search(topic) else 0.0
+        scores = {name: score + lift * (name in grave) for name, score in zip(cosines, fused, strict=True)}
         bar = self._bar(embedder, vector, len(ids))
         ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+        most = MAX_TEMPLATES
         if ranked[0][1] < bar:
-            return {}
+            if ranked[0][1] < GUESS * bar:
+                return {}
+            most, bar = MAX_GUESSES, GUESS * bar
+            notes.append("no message says this plainly; these are the closest ones")
         filters = replace(query, text="", template_ids=[template_id for template_id, _ in ranked])
         holding = {template_id for template_id, _ in self._index.terms(filters, "template_id", CANDIDATES)}
         within = [item for item in ranked if item[0] in holding]
@@ -146,7 +164,7 @@ class Searcher:
             notes.append("messages with this meaning exist, but none within the filters")
             within = ranked[:1]
         best = within[0][1]  # the bar has said that there is an answer; what is nearly as close belongs to it
-        return {name: score for name, score in within[:MAX_TEMPLATES] if score >= NEAR_BEST * best}
+        return {name: score for name, score in within[:most] if score >= NEAR_BEST * best}
 
     def _bar(self, embedder: Embedder, vector: np.ndarray, templates: int) -> float:
         with self._lock:
@@ -154,16 +172,17 @@ class Searcher:
                 self._background = Background(embedder.encode(background_texts()))
         return self._background.threshold(vector, templates)
 
-    def _words(self) -> tuple[list[str], Lexicon]:
-        """The surviving templates' ids and words, at most ``REFRESH_S`` old."""
+    def _words(self) -> tuple[list[str], Lexicon, set[str]]:
+        """The surviving templates' ids and words, and the ids of the grave ones; at most ``REFRESH_S`` old."""
         with self._lock:
-            read_at, ids, lexicon = self._lexicon
+            read_at, ids, lexicon, grave = self._lexicon
             if time.monotonic() - read_at > REFRESH_S:
                 templates = [item for item in self._index.templates() if not item.alias_of]
                 ids = [item.id for item in templates]
                 lexicon = Lexicon([_spoken(item) for item in templates])
-                self._lexicon = (time.monotonic(), ids, lexicon)
-            return ids, lexicon
+                grave = {item.id for item in templates if LEVEL_RANK.get(item.level, -1) >= LEVEL_RANK["warning"]}
+                self._lexicon = (time.monotonic(), ids, lexicon, grave)
+            return ids, lexicon, grave
 
     # --- what came out --------------------------------------------------------------------------
 

@@ -25,12 +25,12 @@ def free_port() -> int:
 class Running:
     """``with Running(folder) as server: server.get("/healthz")``. ``kill`` is ``kill -9`` of server and worker."""
 
-    def __init__(self, data: Path, *arguments: str, host_metrics: bool = False) -> None:
+    def __init__(self, data: Path, *arguments: str, host_metrics: bool = False, settings: str = "") -> None:
         self.data, self.port, self.arguments = data, free_port(), arguments
         self.syslog_port = free_port()
         self.config = data.parent / f"{data.name}.toml"
         every = 1.0 if host_metrics else 0.0
-        self.config.write_text(f"[server]\nhost_metrics_every_s = {every}\n", encoding="utf-8")
+        self.config.write_text(f"[server]\nhost_metrics_every_s = {every}\n{settings}", encoding="utf-8")
         self.log = (data.parent / f"{data.name}.log").open("ab")
         self.process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{self.port}"

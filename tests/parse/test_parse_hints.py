@@ -68,3 +68,19 @@ def test_nothing_is_pending_when_nothing_is_held() -> None:
     parser.parse([event("2026-11-24T03:00:00Z web1 sshd[1]: hello")])
     parser.flush()
     assert parser.pending() == []
+
+
+def test_a_banner_without_a_time_is_of_the_time_below_it() -> None:
+    lines = [
+        "mysqld, Version: 8.0 started with:",
+        "2026-11-24 03:00:00 INFO ready",
+        "and a stray line of no known form",
+    ]
+    records = parse(*(event(line, n, log__file__path="/x") for n, line in enumerate(lines)))
+    assert {r.timestamp_ns for r in records} == {records[-1].timestamp_ns}
+    assert records[0].timestamp_ns < NOW
+
+
+def test_lines_without_a_time_from_elsewhere_are_of_their_arrival() -> None:
+    records = parse(event("2026-11-24 03:00:00 INFO ready"), event("something of no known form", 1))
+    assert records[-1].timestamp_ns == NOW or len(records) == 1
