@@ -6,6 +6,7 @@ strings with the precision kept; arguments ``from_`` and ``to`` are nanoseconds 
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -363,18 +364,18 @@ class Workspace:
     def doctor(self) -> list[dict[str, Any]]:
         """Per source: {"source", "accepted", "parsed", "unparsed", "late", "future", "dropped", "last", "format",
         "advice": "what to do about it, '' when all is well"}."""
-        stats = {name: dict(row) for name, row in self.index.source_stats().items()}
+        rows = {name: dict(row) for name, row in self.index.source_stats().items()}
         for name, counts in self.intake_stats().items():
             if name != "metrics" or counts.get("dropped"):
-                stats.setdefault(name, {})["dropped"] = counts.get("dropped", 0)
-        rows = [doctor_row(name, row) for name, row in sorted(stats.items())]
+                rows.setdefault(name, {})["dropped"] = counts.get("dropped", 0)
+        answer = [doctor_row(name, row) for name, row in sorted(rows.items())]
         refused = self.index.dead_letters() if hasattr(self.index, "dead_letters") else 0
         if refused:
             advice = (
-                f"The index refused {refused} documents for their content; its dead-letters hold them and the reasons."
+                f"The index refused {refused} documents for their content; its dead letters hold them and the reasons."
             )
-            rows.append({**doctor_row("index", {}), "advice": advice})
-        return rows
+            answer.append({**doctor_row("index", {}), "advice": advice})
+        return answer
 
     def ready(self) -> dict[str, Any]:
         """{"ready": bool, "checks": {"index": "ok", "worker": "ok|starting|down: why", "models": "ok|loading",
@@ -409,7 +410,8 @@ class Workspace:
         with self._lock:
             self._embedder, self._searcher = embedder, None
         # The first question would otherwise wait for what is computed once: pay it here, in the background.
-        self.search("is anything wrong with the service", limit=1)
+        with contextlib.suppress(LogsenseError):  # the index may be away now; the models are ready all the same
+            self.search("is anything wrong with the service", limit=1)
         self._models_state = "ok"
 
     def _worker_state(self) -> str:

@@ -101,7 +101,7 @@ def test_a_reader_says_soon_that_nobody_answers(tmp_path: Path) -> None:
     begun = time.monotonic()
     with pytest.raises(IndexUnavailable) as raised:
         index.time_range()
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 20  # a second on an idle machine; a writer would wait for ever
     assert raised.value.status == 503 and raised.value.fix
     index.close()
 
