@@ -52,7 +52,7 @@ NEEDS = {
 HELP = """\
 examples:
   record.py server --seed 1 --out samples/server              a whole take, 25 to 35 minutes
-  record.py database --seed 7 --out /tmp/try --only disk-full  one fault only, about two minutes
+  record.py database --seed 7 --out try --only disk-full  one fault only, about two minutes
   record.py network --list                                    the faults of a scenario
 
 The seed decides order, times and speeds. The folder --out appears when the take is complete. Ctrl-C ends
