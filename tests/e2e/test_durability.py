@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import random
 import threading
 import time
@@ -41,7 +42,7 @@ def send(server: Running, number: int, acknowledged: set[int], stop: threading.E
                 if isinstance(error.reason, ConnectionRefusedError):  # nobody took it: the same batch once more
                     time.sleep(0.05)
                     continue
-            except OSError:
+            except (OSError, http.client.HTTPException):
                 pass  # cut in the middle: nobody knows, so it may be there or not, and is not sent again
             break
         if code == 200:
