@@ -1,6 +1,6 @@
 """The only place where the writing stages meet.
 
-``ORDER`` is what happens to a batch of lines; windows that have closed go through ``ANALYSIS``. One
+``ORDER`` is what happens to a batch of records once parsed; closed windows go through ``analyse``. One
 ``Pipeline`` owns a data folder (the index's writer lock says so) and is used from one thread; the models
 work in a thread of their own and only ever see templates.
 """
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ORDER = ("parse", "redact", "mine", "dependencies", "windows", "index")
-ANALYSIS = ("detect", "incidents", "rootcause", "predict")
+#: The steps of a batch, in order: each names a method of ``Pipeline`` that takes and returns the records.
+ORDER = ("redact", "mine", "depend", "count", "index")
 SECOND = 1_000_000_000
 #: Lines this much older than the newest closed window are history rather than stragglers.
 BACKFILL_AGE_S = 600
@@ -99,6 +99,7 @@ class Pipeline:
         self._edges: set[tuple[str, str]] = set()
         self._fresh: dict[str, Incident] = {}
         self._texts: dict[str, str] = {}
+        self._steps = tuple(getattr(self, f"_step_{name}") for name in ORDER)
         self._last_heard: dict[str, int] = {}
         self._estate: dict[str, str] = {}
         self._last_received: dict[str, int] = {}
@@ -122,7 +123,7 @@ class Pipeline:
     # -- lines --------------------------------------------------------------------------------------------------
 
     def process(self, events: Sequence[RawEvent], points: Sequence[MetricPoint], *, replay: bool) -> list[LogRecord]:
-        """One batch through ``ORDER``. ``replay``: these may be in the index already (after a crash)."""
+        """Parse one batch and take it through ``ORDER``. ``replay``: after a crash, some may be indexed already."""
         records = self.parser.parse(events)
         self._take(records, replay=replay or any(e.id is not None for e in events))
         if points:
@@ -139,11 +140,27 @@ class Pipeline:
     def _take(self, records: list[LogRecord], *, replay: bool) -> None:
         if not records:
             return
-        records = self.miner.process(self.redactor.process(records))
+        for step in self._steps:
+            records = step(records, replay)
+
+    def _step_redact(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
+        return self.redactor.process(records)
+
+    def _step_mine(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
+        return self.miner.process(records)
+
+    def _step_depend(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
         self.dependencies.learn(records)
+        return records
+
+    def _step_count(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
         self._last_received.update((r.source, r.ingested_ns) for r in records)
         self._to_windows(records, [])
+        return records
+
+    def _step_index(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
         self.index.write_logs(records, replay=replay)
+        return records
 
     def _to_windows(self, records: Sequence[LogRecord], points: Sequence[MetricPoint]) -> None:
         self._hear([(r.host, r.timestamp_ns) for r in records])

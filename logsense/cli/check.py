@@ -14,6 +14,7 @@ pipelines = typer.Typer(name="pipelines", help="List and check pipelines.", no_a
 
 def add_to(app: typer.Typer) -> None:
     app.command()(formats)
+    app.command()(settings)
     app.add_typer(pipelines)
 
 
@@ -37,6 +38,27 @@ def formats(
         print_json(rows)
         return
     table("", ["format", "what", ">samples"], ((r["name"], r["title"], r["samples"]) for r in rows))
+
+
+def settings(
+    section: Annotated[str | None, typer.Argument(metavar="[SECTION]", help="Only this one.")] = None,
+    json: Json = False,
+) -> None:
+    """List everything that logsense.toml can hold, with defaults: written where each option is declared."""
+    from logsense.config import SECTIONS, Settings, options_help
+    from logsense.errors import BadInput
+
+    if section is not None and section not in SECTIONS:
+        raise BadInput(f"There is no section {section!r}.", fix=f"use one of {', '.join(SECTIONS)}")
+    rows = [
+        {"section": name, "key": key, "default": default, "text": text}
+        for name in ([section] if section else SECTIONS)
+        for key, default, text in options_help(type(Settings().section(name)))
+    ]
+    if json:
+        print_json(rows)
+        return
+    table("", ["section", "key", "default", "what"], ((r["section"], r["key"], r["default"], r["text"]) for r in rows))
 
 
 @pipelines.command("check")

@@ -99,7 +99,3 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, 
 def short_time(text: str | None) -> str:
     """``2026-11-24T03:00:01.123Z`` -> ``11-24 03:00:01``."""
     return f"{text[5:10]} {text[11:19]}" if text else ""
-
-
-def stdout_is_terminal() -> bool:
-    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"

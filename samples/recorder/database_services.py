@@ -151,7 +151,7 @@ class Services:
         )
         self.db3.sh(
             "mariadb-install-db --no-defaults --user=mysql --datadir=/srv/my --auth-root-authentication-method=normal "
-            "--skip-test-db --innodb-log-file-size=24M >/tmp/install.out 2>&1 && rm -f /srv/my/ib_logfile1"
+            "--skip-test-db --innodb-log-file-size=24M >/dev/null 2>&1 && rm -f /srv/my/ib_logfile1"
         )
         self.maria = Unit(
             self.db3,

@@ -174,6 +174,13 @@ def test_formats_check_holds_for_all_samples() -> None:
     assert len(ok("formats", "--json")) >= 25
 
 
+def test_settings_lists_every_option() -> None:
+    rows = ok("settings", "server", "--json")
+    assert {"port", "host", "allow_open"} <= {r["key"] for r in rows}
+    assert all(r["text"] for r in rows)
+    assert run("settings", "nonsense").returncode == 2
+
+
 def test_version_and_module_entry() -> None:
     assert ok("--version").startswith("logsense 0.")
 

@@ -20,7 +20,7 @@ def test_an_incident_opens_while_it_happens(tmp_path: Path) -> None:
             number += 1
             assert server.post_lines([line("INFO", f"order {number} stored in {number % 9} ms")]) == 200
             time.sleep(0.1)
-        assert server.get("/api/v1/incidents") == [] or not server.get("/api/v1/incidents")
+        assert server.get("/api/v1/incidents") == []
         broken = time.monotonic()
         opened = []
         while not opened and time.monotonic() - broken < 40:
@@ -28,8 +28,7 @@ def test_an_incident_opens_while_it_happens(tmp_path: Path) -> None:
             burst = [line("ERROR", f"order {number} failed: FATAL: sorry, too many clients already")] * 3
             assert server.post_lines(burst) == 200
             time.sleep(0.1)
-            answer = server.get("/api/v1/incidents")
-            opened = answer["incidents"] if isinstance(answer, dict) else answer
+            opened = server.get("/api/v1/incidents")
         assert opened, server.output()
         incident = server.get(f"/api/v1/incidents/{opened[0]['id']}")
         assert incident["status"] == "open"
@@ -54,8 +53,7 @@ def test_old_lines_sent_to_a_running_server_are_analysed_too(tmp_path: Path) -> 
                     {**line("ERROR", "checkout failed: FATAL: sorry, too many clients already"), "@timestamp": at}
                 ] * 3
         assert server.post_lines(lines) == 200
-        answer = server.wait_for("/api/v1/incidents", lambda a: bool(a["incidents"] if isinstance(a, dict) else a), 60)
-        opened = answer["incidents"] if isinstance(answer, dict) else answer
+        opened = server.wait_for("/api/v1/incidents", bool, 60)
         assert opened[0]["start"].startswith("2026-03-01T02:1")
 
 

@@ -68,9 +68,8 @@ def test_every_sentence_rests_on_evidence_that_exists(all_three: Workspace) -> N
 def test_a_quiet_time_says_that_nothing_was_found(all_three: Workspace) -> None:
     from logsense.timefmt import parse_time
 
-    quiet = trials.read_label_file(shipped("samples") / "network")["quiet"][0]
+    # Before the first fault of all three recordings, when only the server's runs.
     answer = all_three.diagnose(parse_time("2026-11-24T21:07:30Z"), parse_time("2026-11-24T21:09:30Z"))
-    assert quiet
     assert answer["hypotheses"] == []
     assert answer["incidents"] == []
     assert "Nothing unusual" in answer["summary"]
