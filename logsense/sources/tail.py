@@ -72,6 +72,8 @@ class TailSource:
                 )
         self._positions = Positions(options.positions)
         self._files: list[TailedFile] = []
+        #: What the intake has, and whose positions are still to be moved: also done when ``run`` is cancelled between.
+        self._accepted: list[tuple[TailedFile, Batch]] = []
         self._unreadable: dict[str, str] = {}
         self._first_search = True
 
@@ -92,6 +94,7 @@ class TailSource:
                 await self._follow_files(intake, in_thread)
             finally:
                 thread.shutdown(wait=True)  # what still runs there may use the files
+                self._commit_accepted()
                 self._positions.save()
                 for file in self._files:
                     file.close()
@@ -110,7 +113,8 @@ class TailSource:
             if events:
                 await accept_patiently(intake, events)
             if batches:
-                await in_thread(self._commit, batches)
+                self._accepted = batches
+                await in_thread(self._commit_accepted)
                 unsaved = True
             if unsaved and (not batches or now - saved >= 1.0):
                 await in_thread(self._positions.save)
@@ -137,7 +141,8 @@ class TailSource:
                 self._files.append(file)
         return batches
 
-    def _commit(self, batches: list[tuple[TailedFile, Batch]]) -> None:
+    def _commit_accepted(self) -> None:
+        batches, self._accepted = self._accepted, []
         for file, batch in batches:
             if batch.advanced:
                 try:

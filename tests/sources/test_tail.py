@@ -140,6 +140,24 @@ async def test_gzip_is_read_once_and_waits_while_it_is_written(
     assert len(intake.events) == 10_000
 
 
+async def test_what_was_accepted_as_it_stopped_is_not_read_again(tmp_path: Path, intake: Any) -> None:
+    write(tmp_path / "app.log", "1", "2")
+
+    class StopsOnceItHasThem:
+        dropped = intake.dropped
+
+        async def accept(self, events: Any, metrics: Any = ()) -> None:
+            await intake.accept(events, metrics)
+            task.cancel()  # takes effect at the next await: before the position has moved
+
+    for _ in range(2):
+        task = asyncio.create_task(TailSource(options(tmp_path, "app.log")).run(StopsOnceItHasThem()))
+        await asyncio.wait([task], timeout=1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert intake.messages() == ["1", "2"]
+
+
 async def test_a_restart_goes_on_where_it_was(tmp_path: Path, intake: Any, running: Callable[..., Any]) -> None:
     log = tmp_path / "app.log"
     write(log, "1", "2")
