@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from logsense import registry
 from logsense.config import Settings
-from logsense.detect import FOREVER, Window, Windows, derived_points
+from logsense.detect import FOREVER, Alerts, Window, Windows, derived_points
 from logsense.diagnosis import explain
 from logsense.enricher import BackgroundEnricher
 from logsense.errors import LogsenseError
@@ -92,6 +92,7 @@ class Pipeline:
         # analysed on their own, by detectors that start afresh. Such a lane is not kept over a restart.
         self.backfill: Lane | None = None
         self._backfill_used_ns = 0
+        self.alerts = Alerts()
         self.dependencies = Estates()
         self.incidents = Incidents(settings.section("incidents"), related=self._related)
         self.forecaster = Forecaster(settings.section("predict"), model=model_in_use(data))
@@ -108,7 +109,8 @@ class Pipeline:
         self.db.execute("PRAGMA synchronous=FULL")
         self.db.execute("CREATE TABLE IF NOT EXISTS worker_state (name TEXT PRIMARY KEY, value TEXT)")
         self._stateful = (
-            self.miner, self.live.windows, *self.live.detectors, self.dependencies, self.incidents, self.forecaster,
+            self.miner, self.live.windows, *self.live.detectors, self.alerts, self.dependencies, self.incidents,
+            self.forecaster,
         )  # fmt: skip
         for component in self._stateful:
             component.load(self.db)
@@ -156,6 +158,7 @@ class Pipeline:
     def _step_count(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
         self._last_received.update((r.source, r.ingested_ns) for r in records)
         self._to_windows(records, [])
+        self.alerts.take(records)
         return records
 
     def _step_index(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
@@ -250,6 +253,7 @@ class Pipeline:
         if ended:
             # What was read to its end says nothing about the time after it: a host is not silent where its files end.
             signals = [s for s in signals if s.kind != "log.silence" or self._heard_after(s)]
+        signals += self.alerts.due(window.end_ns)
         for signal in signals:
             # A metric carries no pipeline; its host's lines say which one it belongs to.
             signal.pipeline = signal.pipeline or self._estate.get(signal.host, "")

@@ -95,7 +95,7 @@ class Signal:
 
     ``kind``: ``log.new`` (template never seen before), ``log.rate`` (more than usual), ``log.silence``
     (a regular message is missing), ``log.severity`` (error-level lines), ``log.unit`` (a service
-    failed or restarted), ``metric.high``, ``metric.low``, ``metric.change``.
+    failed or restarted), ``alert`` (raised by another system), ``metric.high``, ``metric.low``, ``metric.change``.
     """
 
     id: str

@@ -58,6 +58,7 @@ class Workspace:
         # What only the process that accepts lines knows; the server sets them.
         self.backlog_bytes: Callable[[], int] = lambda: 0
         self.intake_stats: Callable[[], dict[str, dict[str, int]]] = dict
+        self.channels: Callable[[], list[dict[str, Any]]] = list
         if load_models:
             self._models_state = "loading"
             threading.Thread(target=self._load_embedder, name="load-embedder", daemon=True).start()
@@ -375,6 +376,10 @@ class Workspace:
                 f"The index refused {refused} documents for their content; its dead letters hold them and the reasons."
             )
             answer.append({**doctor_row("index", {}), "advice": advice})
+        for channel in self.channels():
+            if channel["trouble"]:
+                advice = f"People are not told here: {channel['trouble']} (tried again; `logsense notify` shows it)."
+                answer.append({**doctor_row(f"notify:{channel['channel']}", {}), "advice": advice})
         return answer
 
     def ready(self) -> dict[str, Any]:
