@@ -50,9 +50,9 @@ def open_channel(spec: ChannelSpec) -> Channel:
         return AppriseChannel(spec.name, url)
     if not url.startswith(("http://", "https://")):
         raise BadConfig(f"The URL of channel {spec.name!r} is not http(s).", fix="write http://… or https://…")
-    return {"webhook": Webhook, "alertmanager": Alertmanager, "alertmanager_webhook": AlertmanagerWebhook}[spec.type](
-        url
-    )
+    if spec.type == "webhook":
+        return Webhook(url)
+    return Alertmanager(url) if spec.type == "alertmanager" else AlertmanagerWebhook(url)
 
 
 class AppriseChannel:

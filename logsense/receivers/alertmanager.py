@@ -7,6 +7,7 @@ of it that joins or opens an incident.
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -42,12 +43,14 @@ class AlertmanagerOptions:
 
     #: Sizes of requests.
     limits: BodyLimits = field(default_factory=BodyLimits)
+    #: Senders repeat an alert every minute as long as it lasts: a repetition within so many seconds is no new line.
+    repeat_s: float = 600.0
 
 
 class AlertmanagerReceiver:
     """``/api/v2/alerts`` (Prometheus, vmalert, Loki's ruler) and ``/api/v1/alerts`` (webhooks; any JSON list).
 
-    Senders repeat an alert every minute as long as it lasts; only what is new or changed becomes a line.
+    Senders repeat an alert every minute as long as it lasts; that becomes a line every ``repeat_s`` only.
     """
 
     name = "alertmanager"
@@ -59,15 +62,17 @@ class AlertmanagerReceiver:
     def router(self, intake: Intake) -> APIRouter:
         """200 when all of it is kept."""
         router = APIRouter(route_class=guarded_route(_refusal), include_in_schema=False)
-        kept: OrderedDict[str, None] = OrderedDict()
+        kept: OrderedDict[str, float] = OrderedDict()  # id -> when it last became a line
 
         async def alerts(request: Request) -> Response:
             body = await read_body(request, self.options.limits)
             events = await off_loop(body, parse_alerts)
-            fresh = [e for e in events if str(e.id) not in kept]
+            now = time.monotonic()
+            fresh = [e for e in events if now - kept.get(str(e.id), -math.inf) >= self.options.repeat_s]
             await intake.accept(fresh)
             for event in fresh:
-                kept[str(event.id)] = None
+                kept[str(event.id)] = now
+                kept.move_to_end(str(event.id))
             while len(kept) > _REMEMBERED:
                 kept.popitem(last=False)
             return Response(b'{"status":"success"}', media_type="application/json")
@@ -126,6 +131,8 @@ def _event(alert: Mapping[str, Any], now_ns: int) -> RawEvent:
     moment = ends if over else starts
     if moment and not moment.startswith(_ZERO_TIME):
         fields["@timestamp"] = moment
+    # Who states an end repeats the alert before it comes; who does not sends a word when it is over.
+    fields["event.end"] = ends if ends and not ends.startswith(_ZERO_TIME) else ""
     identity = hashlib.sha256(repr((sorted(labels.items()), starts, action)).encode()).hexdigest()[:24]
     fields["event.id"] = hashlib.sha256(repr((sorted(labels.items()), starts)).encode()).hexdigest()[:16]
     return RawEvent(message, "alerts", now_ns, fields, f"alert-{identity}")

@@ -64,7 +64,10 @@ CASES = {
     "bulk": Case(ElasticBulkReceiver(ElasticBulkOptions(LIMITS)), "/_bulk", b'{"index":{}}\n{"message":"a"}\n', 1),
     "document": Case(ElasticBulkReceiver(ElasticBulkOptions(LIMITS)), "/i/_doc", b'{"message":"a"}', 1, 201),
     "alerts": Case(
-        AlertmanagerReceiver(AlertmanagerOptions(LIMITS)), "/api/v2/alerts", b'[{"labels":{"alertname":"a"}}]', 1
+        AlertmanagerReceiver(AlertmanagerOptions(LIMITS, repeat_s=0)),
+        "/api/v2/alerts",
+        b'[{"labels":{"alertname":"a"}}]',
+        1,
     ),
     "loki-json": Case(
         LokiReceiver(LokiOptions(LIMITS)),
