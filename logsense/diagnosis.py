@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from logsense.incidents import Estates
+from logsense.incidents import Estates, SilenceOptions, Silences
 from logsense.record import Hypothesis, Incident, Sentence
 from logsense.rootcause import RootcauseOptions, as_text, gather, gather_incident, rank, summarise, title
 from logsense.stages import Index
@@ -65,8 +67,23 @@ def learnt_estates(data: Path) -> Estates:
     """Which host calls which, as the worker has learnt it from the lines so far."""
     learnt = Estates()
     try:
-        with closing(sqlite3.connect(f"file:{data / 'state.db'}?mode=ro", uri=True)) as db:
+        with closing(_state(data)) as db:
             learnt.load(db)
     except sqlite3.Error:
         return Estates()  # nothing was ingested yet
     return learnt
+
+
+def silenced(data: Path, options: SilenceOptions, now_ns: int) -> list[tuple[str, Any, int, int]]:
+    """(kind, rule, end in ns or 0, signals that it kept from people so far) of what is on at ``now_ns``."""
+    silences = Silences(options)
+    active = silences.active(now_ns)
+    if active:
+        with contextlib.suppress(sqlite3.Error), closing(_state(data)) as db:  # no worker has run yet
+            silences.load(db)
+    return [(kind, rule, end, silences.counts.get(rule.reason, 0)) for kind, rule, end in active]
+
+
+def _state(data: Path) -> sqlite3.Connection:
+    """What the worker keeps, for reading."""
+    return sqlite3.connect(f"file:{data / 'state.db'}?mode=ro", uri=True)

@@ -22,7 +22,7 @@ from logsense.detect import FOREVER, Alerts, Window, Windows, derived_points
 from logsense.diagnosis import explain
 from logsense.enricher import BackgroundEnricher
 from logsense.errors import LogsenseError
-from logsense.incidents import Estates, Incidents, effective, similar
+from logsense.incidents import Estates, Incidents, Silences, effective, similar
 from logsense.mine import Miner
 from logsense.parse import Parser, Redactor
 from logsense.predict.forecaster import Forecaster
@@ -94,6 +94,7 @@ class Pipeline:
         self._backfill_used_ns = 0
         self.alerts = Alerts()
         self.dependencies = Estates()
+        self.silences = Silences(settings.section("silence"))
         self.incidents = Incidents(settings.section("incidents"), related=self._related)
         self.forecaster = Forecaster(settings.section("predict"), model=model_in_use(data))
         self.enricher = BackgroundEnricher(lambda: make_enricher(settings)) if models else None
@@ -109,8 +110,8 @@ class Pipeline:
         self.db.execute("PRAGMA synchronous=FULL")
         self.db.execute("CREATE TABLE IF NOT EXISTS worker_state (name TEXT PRIMARY KEY, value TEXT)")
         self._stateful = (
-            self.miner, self.live.windows, *self.live.detectors, self.alerts, self.dependencies, self.incidents,
-            self.forecaster,
+            self.miner, self.live.windows, *self.live.detectors, self.alerts, self.dependencies, self.silences,
+            self.incidents, self.forecaster,
         )  # fmt: skip
         for component in self._stateful:
             component.load(self.db)
@@ -260,7 +261,7 @@ class Pipeline:
         if signals:
             self._edges = set(self.dependencies.edges())
             self.index.put_signals(signals)
-        for incident in self.incidents.update(signals, window.end_ns):
+        for incident in self.incidents.update(self.silences.heard(signals), window.end_ns):
             self._fresh[incident.id] = incident
         hosts = host_windows(window, signals)
         if self._observe is not None:

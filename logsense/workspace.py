@@ -358,7 +358,18 @@ class Workspace:
             "hosts": len(hosts),
             "templates": sum(not t.alias_of for t in self.index.templates()),
             "anomalies": [signal_dict(s) for s in sorted(strongest, key=lambda s: s.start_ns)],
+            "silenced": self.silenced(),
         }
+
+    def silenced(self) -> list[dict[str, Any]]:
+        """Maintenance and suppression now: {"kind", "reason", "hosts", "services", "until", "signals": n}."""
+        from logsense.diagnosis import silenced
+
+        return [
+            {"kind": kind, "reason": rule.reason, "hosts": list(rule.hosts), "services": list(rule.services),
+             "until": iso(end) if end else None, "signals": count}
+            for kind, rule, end, count in silenced(self.data, self.settings.section("silence"), time.time_ns())
+        ]  # fmt: skip
 
     # -- state of the service -----------------------------------------------------------------------------------
 

@@ -297,6 +297,17 @@ class Anomaly(Shape):
     host: str = ""
 
 
+class Silenced(Shape):
+    """Planned maintenance or suppression that is on: its signals are kept and counted, and call nobody."""
+
+    kind: Literal["maintenance", "suppression"]
+    reason: str
+    hosts: list[str] = []
+    services: list[str] = []
+    until: str | None = None
+    signals: int = 0
+
+
 class Overview(Shape):
     """The state of everything at a glance."""
 
@@ -311,6 +322,7 @@ class Overview(Shape):
     hosts: int = 0
     templates: int = 0
     anomalies: list[Anomaly] = []
+    silenced: list[Silenced] = []
 
 
 class SourceHealth(Shape):

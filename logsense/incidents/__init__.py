@@ -8,6 +8,7 @@ from logsense.incidents.grouping import Incidents
 from logsense.incidents.lifecycle import effective, noise, resemblance, similar
 from logsense.incidents.options import IncidentOptions
 from logsense.incidents.scoring import Fault, Report, Score, score
+from logsense.incidents.silences import SilenceOptions, Silences
 
 __all__ = [
     "Dependencies",
@@ -17,6 +18,8 @@ __all__ = [
     "Incidents",
     "Report",
     "Score",
+    "SilenceOptions",
+    "Silences",
     "effective",
     "noise",
     "resemblance",
