@@ -22,7 +22,7 @@ from logsense.detect import FOREVER, Alerts, Window, Windows, derived_points
 from logsense.diagnosis import explain
 from logsense.enricher import BackgroundEnricher
 from logsense.errors import LogsenseError
-from logsense.incidents import Estates, Incidents, Silences, effective, similar
+from logsense.incidents import Decisions, Estates, Incidents, Meaning, Silences, effective, similar
 from logsense.mine import Miner
 from logsense.parse import Parser, Redactor
 from logsense.predict.forecaster import Forecaster
@@ -94,8 +94,15 @@ class Pipeline:
         self._backfill_used_ns = 0
         self.alerts = Alerts()
         self.dependencies = Estates()
+        self.decisions = Decisions(data)
         self.silences = Silences(settings.section("silence"))
-        self.incidents = Incidents(settings.section("incidents"), related=self._related)
+        self.meaning = Meaning()
+        if models:
+            for _, ids, vectors in self.index.template_vectors():
+                self.meaning.put(ids, vectors)
+        self.incidents = Incidents(
+            settings.section("incidents"), related=self._related, similarity=self.meaning.similarity
+        )
         self.forecaster = Forecaster(settings.section("predict"), model=model_in_use(data))
         self.enricher = BackgroundEnricher(lambda: make_enricher(settings)) if models else None
         self._edges: set[tuple[str, str]] = set()
@@ -213,6 +220,7 @@ class Pipeline:
         if self.enricher is not None:
             for templates, vectors in self.enricher.take():
                 self.miner.enriched(templates)
+                self.meaning.put([t.id for t in templates], vectors)
                 self.index.put_template_vectors([t.id for t in templates], vectors, self.enricher.model)
         changed = self.miner.changed()
         if changed:
@@ -233,9 +241,9 @@ class Pipeline:
     def analyse(self, until_ns: int = FOREVER, progress: Callable[[int], None] | None = None) -> int:
         """Score every window that ends before ``until_ns``, once and in order; lines of the past come first.
 
-        Returns the number of windows.
+        Decisions of people come before. Returns how much was done: windows and decisions.
         """
-        done = 0
+        done = self._apply_decisions()
         ended = until_ns == FOREVER
         for lane in filter(None, (self.backfill, self.live)):
             for window in lane.windows.closed(until_ns):
@@ -270,6 +278,17 @@ class Pipeline:
         if forecasts:
             self.index.put_forecasts(forecasts)
 
+    def _apply_decisions(self) -> int:
+        """Merges and splits that people asked for since the last call; their number."""
+        applied = 0
+        for decision in self.decisions.after(self.incidents.decided):
+            incident = self.index.get_incident(decision.incident)
+            signals = self.index.signals(ids=incident.signal_ids) if incident else []
+            for changed in self.incidents.decide(decision, signals):
+                self._fresh[changed.id] = changed
+            applied += 1
+        return applied
+
     def _hear(self, heard: Sequence[tuple[str, int]]) -> None:
         for host, at_ns in heard:
             if at_ns > self._last_heard.get(host, 0):
@@ -283,14 +302,25 @@ class Pipeline:
         fresh, self._fresh = list(self._fresh.values()), {}
         if not fresh:
             return
-        earlier = [effective(i) for i in self.index.incidents(limit=EARLIER)]
+        earlier = [effective(i) for i in self.index.incidents(limit=EARLIER) if not i.merged_into]
         for incident in fresh:
             stored = self.index.get_incident(incident.id)
             incident = replace(incident, actions=stored.actions if stored else [])
+            if incident.merged_into:
+                self.index.put_incidents([replace(stored or incident, status="resolved", end_ns=incident.end_ns,
+                                                  merged_into=incident.merged_into)])  # fmt: skip
+                continue
             incident = explain(
-                self.index, incident, calls=self._edges, addresses=self.dependencies.places(incident.pipeline)
+                self.index,
+                incident,
+                calls=self._edges,
+                addresses=self.dependencies.places(incident.pipeline),
+                similarity=self.meaning.similarity,
+                earlier=[e for e in earlier if e.start_ns < incident.start_ns],
             )
-            incident.similar = similar(incident, [e for e in earlier if e.id != incident.id])
+            incident.similar = similar(
+                incident, [e for e in earlier if e.id != incident.id], similarity=self.meaning.similarity
+            )
             self.index.put_incidents([incident])
             if self._told is not None:
                 self._told(incident)

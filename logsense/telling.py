@@ -27,7 +27,7 @@ def make_notifier(data: Path, settings: Settings, index: Index) -> Notifier:
 
     def recent() -> Sequence[Incident]:
         since = time.time_ns() - RECENT_S * SECOND
-        return [effective(i) for i in index.incidents(since, None, limit=MOST)]
+        return [effective(i) for i in index.incidents(since, None, limit=MOST) if not i.merged_into]
 
     return Notifier(settings.section("notify"), recent, data / STATE)
 

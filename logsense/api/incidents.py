@@ -66,9 +66,42 @@ def router(workspace: Workspace) -> APIRouter:
     return routes
 
 
+class MergeBody(BaseModel):
+    """Which incident it is part of."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"into": "inc-5", "by": "mira"}]})
+
+    into: str = Field(min_length=1, max_length=200, description="The incident that takes its signals")
+    by: str = Field("", max_length=200, description="Who acts; a key's own name wins over it")
+    text: str = Field("", max_length=10_000, description="Why")
+
+
+class SplitBody(BaseModel):
+    """What leaves the incident and becomes one of its own."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"hosts": ["web1"], "by": "mira"}]})
+
+    hosts: list[str] = Field(default=[], max_length=1000, description="Everything of these hosts")
+    services: list[str] = Field(default=[], max_length=1000, description="Everything of these services")
+    by: str = Field("", max_length=200, description="Who acts; a key's own name wins over it")
+    text: str = Field("", max_length=10_000, description="Why")
+
+
 def action_router(workspace: Workspace) -> APIRouter:
     """``/incidents/{id}/{action}``: the only operations that change something."""
     routes = APIRouter(tags=["incidents"])
+
+    @routes.post("/incidents/{incident_id}/merge", response_model=IncidentDetail, responses=answers(examples.INCIDENT))
+    def merge(request: Request, incident_id: str, body: MergeBody) -> Json:
+        """Make it part of another incident, which is answered. A running worker does it within a second."""
+        by = request.state.actor or body.by
+        return Json(workspace.merge(incident_id, body.into, by=by, text=body.text))
+
+    @routes.post("/incidents/{incident_id}/split", response_model=IncidentDetail, responses=answers(examples.INCIDENT))
+    def split(request: Request, incident_id: str, body: SplitBody) -> Json:
+        """Make an incident of its own of some hosts or services; answers what is left of this one."""
+        by = request.state.actor or body.by
+        return Json(workspace.split(incident_id, hosts=body.hosts, services=body.services, by=by, text=body.text))
 
     @routes.post("/incidents/{incident_id}/{kind}", response_model=IncidentDetail, responses=answers(examples.INCIDENT))
     def act(

@@ -94,6 +94,7 @@ class IncidentBrief(Shape):
     score: float = 0.0
     signals: int = 0
     cause: str = ""
+    merged_into: str = Field("", description="The incident that it is part of since people merged it")
 
 
 class Histogram(Shape):
@@ -213,7 +214,7 @@ class Evidence(Shape):
     """What an evidence id stands for, with the thing itself in further members."""
 
     id: str = Field(examples=["line:9f2c"])
-    type: Literal["line", "template", "metric", "signal"]
+    type: Literal["line", "template", "metric", "signal", "incident"]
     title: str
 
 
