@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from logsense.config import Settings
 from logsense.errors import LogsenseError
 from logsense.incidents import effective
-from logsense.notify import Message, Notifier, open_channel
+from logsense.notify import Message, Notifier, NotifyOptions, open_channel
 from logsense.notify.channels import Undeliverable
 from logsense.record import Incident
+from logsense.rootcause import in_chinese, translate
 from logsense.stages import Index
 
 STATE = "notify.db"
@@ -27,9 +29,15 @@ def make_notifier(data: Path, settings: Settings, index: Index) -> Notifier:
 
     def recent() -> Sequence[Incident]:
         since = time.time_ns() - RECENT_S * SECOND
-        return [effective(i) for i in index.incidents(since, None, limit=MOST) if not i.merged_into]
+        found = [effective(i) for i in index.incidents(since, None, limit=MOST) if not i.merged_into]
+        return [_in_chinese(i) for i in found] if options.language == "zh" else found
 
-    return Notifier(settings.section("notify"), recent, data / STATE)
+    options: NotifyOptions = settings.section("notify")
+    return Notifier(options, recent, data / STATE)
+
+
+def _in_chinese(incident: Incident) -> Incident:
+    return replace(incident, title=translate(incident.title), summary=in_chinese(incident.summary))
 
 
 def channel_states(data: Path, settings: Settings) -> list[dict[str, Any]]:

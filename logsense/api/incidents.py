@@ -6,17 +6,20 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import PlainTextResponse, Response
 
 from logsense.api import examples
 from logsense.api.examples import answers
-from logsense.api.params import Window, window
+from logsense.api.params import Language, Window, window
 from logsense.api.problems import BadParameter
 from logsense.api.respond import Json
 from logsense.api.schemas import IncidentBrief, IncidentDetail
+from logsense.wording import in_language, summary
 from logsense.workspace import Workspace
 
 ActionKind = Literal["ack", "resolve", "reopen", "feedback", "note"]
 VERDICTS = ("right_cause", "wrong_cause", "noise")
+_KINDS = {"text": "text/plain", "markdown": "text/markdown", "html": "text/html"}
 
 
 class ActionBody(BaseModel):
@@ -54,14 +57,31 @@ def router(workspace: Workspace) -> APIRouter:
         span: Annotated[Window, Depends(window)],
         status: Annotated[Literal["open", "acknowledged", "resolved"] | None, Query(description="Only these")] = None,
         limit: Annotated[int, Query(ge=1, le=1000, description="Incidents in this answer")] = 100,
+        lang: Language = "en",
     ) -> Json:
         """Incidents, newest first."""
-        return Json(workspace.incidents(from_=span.from_ns, to=span.to_ns, status=status, limit=limit))
+        found = workspace.incidents(from_=span.from_ns, to=span.to_ns, status=status, limit=limit)
+        return Json(in_language(found, lang))
 
     @routes.get("/incidents/{incident_id}", response_model=IncidentDetail, responses=answers(examples.INCIDENT))
-    def incident(incident_id: str) -> Json:
+    def incident(incident_id: str, lang: Language = "en") -> Json:
         """One incident: summary with citations, ranked causes, timeline, earlier ones like it."""
-        return Json(workspace.incident(incident_id))
+        return Json(in_language(workspace.incident(incident_id), lang))
+
+    @routes.get(
+        "/incidents/{incident_id}/summary",
+        response_class=PlainTextResponse,
+        responses={200: {"content": {kind: {} for kind in _KINDS.values()}}},
+    )
+    def incident_summary(
+        request: Request,
+        incident_id: str,
+        form: Annotated[Literal["text", "markdown", "html"], Query(alias="format", description="The form")] = "text",
+        lang: Language = "en",
+    ) -> Response:
+        """The summary alone, for a ticket or a chat: as text, Markdown or HTML, its citations as links."""
+        page_url = str(request.base_url) if form != "text" else ""
+        return Response(summary(workspace, incident_id, form, lang, page_url), media_type=_KINDS[form])
 
     return routes
 

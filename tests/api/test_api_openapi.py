@@ -15,6 +15,7 @@ from logsense.api.app import create_app
 EXPECTED = {
     "/api/v1/search", "/api/v1/logs/{log_id}", "/api/v1/incidents", "/api/v1/incidents/{incident_id}",
     "/api/v1/incidents/{incident_id}/merge",
+    "/api/v1/incidents/{incident_id}/summary",
     "/api/v1/incidents/{incident_id}/split",
     "/api/v1/incidents/{incident_id}/{kind}", "/api/v1/templates", "/api/v1/templates/{template_id}",
     "/api/v1/forecasts", "/api/v1/metrics/series", "/api/v1/diagnose", "/api/v1/evidence/{evidence_id}",
