@@ -134,7 +134,7 @@ def _others(workspace: Workspace, incident: dict[str, Any]) -> list[dict[str, An
     """Incidents near in time that this one may be part of."""
     start, last = nanoseconds(incident["start"]) or 0, nanoseconds(incident["last"]) or 0
     every = workspace.incidents(from_=start - _NEAR_NS, to=last + _NEAR_NS, limit=_MOST_OTHERS + 1)
-    return [] if incident["merged_into"] else [i for i in every if i["id"] != incident["id"]][:_MOST_OTHERS]
+    return [] if incident.get("merged_into") else [i for i in every if i["id"] != incident["id"]][:_MOST_OTHERS]
 
 
 def number_citations(incident: dict[str, Any]) -> dict[str, int]:

@@ -61,7 +61,7 @@ def test_every_query_parameter_is_described(openapi: dict[str, Any]) -> None:
 
 def test_every_answer_has_a_schema_with_examples(openapi: dict[str, Any]) -> None:
     for name, operation in operations(openapi):
-        if name == "get /metrics":
+        if name == "get /metrics" or name.endswith("/summary"):  # text
             continue
         content = operation["responses"]["200"]["content"]
         assert content["application/json"]["schema"], name
