@@ -115,6 +115,8 @@ SECTIONS = {
     "metric_anomaly": "logsense.detect:MetricAnomalyOptions",
     "incidents": "logsense.incidents:IncidentOptions",
     "predict": "logsense.predict:ForecastOptions",
+    "silence": "logsense.incidents.silences:SilenceOptions",
+    "notify": "logsense.notify.options:NotifyOptions",
 }
 
 

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from logsense import registry
 from logsense.config import Settings
-from logsense.detect import FOREVER, Window, Windows, derived_points
+from logsense.detect import FOREVER, Alerts, Window, Windows, derived_points
 from logsense.diagnosis import explain
 from logsense.enricher import BackgroundEnricher
 from logsense.errors import LogsenseError
-from logsense.incidents import Estates, Incidents, effective, similar
+from logsense.incidents import Decisions, Estates, Incidents, Meaning, Silences, effective, similar
 from logsense.mine import Miner
 from logsense.parse import Parser, Redactor
 from logsense.predict.forecaster import Forecaster
@@ -92,8 +92,17 @@ class Pipeline:
         # analysed on their own, by detectors that start afresh. Such a lane is not kept over a restart.
         self.backfill: Lane | None = None
         self._backfill_used_ns = 0
+        self.alerts = Alerts()
         self.dependencies = Estates()
-        self.incidents = Incidents(settings.section("incidents"), related=self._related)
+        self.decisions = Decisions(data)
+        self.silences = Silences(settings.section("silence"))
+        self.meaning = Meaning()
+        if models:
+            for _, ids, vectors in self.index.template_vectors():
+                self.meaning.put(ids, vectors)
+        self.incidents = Incidents(
+            settings.section("incidents"), related=self._related, similarity=self.meaning.similarity
+        )
         self.forecaster = Forecaster(settings.section("predict"), model=model_in_use(data))
         self.enricher = BackgroundEnricher(lambda: make_enricher(settings)) if models else None
         self._edges: set[tuple[str, str]] = set()
@@ -108,7 +117,8 @@ class Pipeline:
         self.db.execute("PRAGMA synchronous=FULL")
         self.db.execute("CREATE TABLE IF NOT EXISTS worker_state (name TEXT PRIMARY KEY, value TEXT)")
         self._stateful = (
-            self.miner, self.live.windows, *self.live.detectors, self.dependencies, self.incidents, self.forecaster,
+            self.miner, self.live.windows, *self.live.detectors, self.alerts, self.dependencies, self.silences,
+            self.incidents, self.forecaster,
         )  # fmt: skip
         for component in self._stateful:
             component.load(self.db)
@@ -156,6 +166,7 @@ class Pipeline:
     def _step_count(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
         self._last_received.update((r.source, r.ingested_ns) for r in records)
         self._to_windows(records, [])
+        self.alerts.take(records)
         return records
 
     def _step_index(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
@@ -209,6 +220,7 @@ class Pipeline:
         if self.enricher is not None:
             for templates, vectors in self.enricher.take():
                 self.miner.enriched(templates)
+                self.meaning.put([t.id for t in templates], vectors)
                 self.index.put_template_vectors([t.id for t in templates], vectors, self.enricher.model)
         changed = self.miner.changed()
         if changed:
@@ -229,9 +241,9 @@ class Pipeline:
     def analyse(self, until_ns: int = FOREVER, progress: Callable[[int], None] | None = None) -> int:
         """Score every window that ends before ``until_ns``, once and in order; lines of the past come first.
 
-        Returns the number of windows.
+        Decisions of people come before. Returns how much was done: windows and decisions.
         """
-        done = 0
+        done = self._apply_decisions()
         ended = until_ns == FOREVER
         for lane in filter(None, (self.backfill, self.live)):
             for window in lane.windows.closed(until_ns):
@@ -250,13 +262,14 @@ class Pipeline:
         if ended:
             # What was read to its end says nothing about the time after it: a host is not silent where its files end.
             signals = [s for s in signals if s.kind != "log.silence" or self._heard_after(s)]
+        signals += self.alerts.due(window.end_ns)
         for signal in signals:
             # A metric carries no pipeline; its host's lines say which one it belongs to.
             signal.pipeline = signal.pipeline or self._estate.get(signal.host, "")
         if signals:
             self._edges = set(self.dependencies.edges())
             self.index.put_signals(signals)
-        for incident in self.incidents.update(signals, window.end_ns):
+        for incident in self.incidents.update(self.silences.heard(signals), window.end_ns):
             self._fresh[incident.id] = incident
         hosts = host_windows(window, signals)
         if self._observe is not None:
@@ -264,6 +277,17 @@ class Pipeline:
         forecasts = self.forecaster.update(hosts, (), window.end_ns)
         if forecasts:
             self.index.put_forecasts(forecasts)
+
+    def _apply_decisions(self) -> int:
+        """Merges and splits that people asked for since the last call; their number."""
+        applied = 0
+        for decision in self.decisions.after(self.incidents.decided):
+            incident = self.index.get_incident(decision.incident)
+            signals = self.index.signals(ids=incident.signal_ids) if incident else []
+            for changed in self.incidents.decide(decision, signals):
+                self._fresh[changed.id] = changed
+            applied += 1
+        return applied
 
     def _hear(self, heard: Sequence[tuple[str, int]]) -> None:
         for host, at_ns in heard:
@@ -278,14 +302,25 @@ class Pipeline:
         fresh, self._fresh = list(self._fresh.values()), {}
         if not fresh:
             return
-        earlier = [effective(i) for i in self.index.incidents(limit=EARLIER)]
+        earlier = [effective(i) for i in self.index.incidents(limit=EARLIER) if not i.merged_into]
         for incident in fresh:
             stored = self.index.get_incident(incident.id)
             incident = replace(incident, actions=stored.actions if stored else [])
+            if incident.merged_into:
+                self.index.put_incidents([replace(stored or incident, status="resolved", end_ns=incident.end_ns,
+                                                  merged_into=incident.merged_into)])  # fmt: skip
+                continue
             incident = explain(
-                self.index, incident, calls=self._edges, addresses=self.dependencies.places(incident.pipeline)
+                self.index,
+                incident,
+                calls=self._edges,
+                addresses=self.dependencies.places(incident.pipeline),
+                similarity=self.meaning.similarity,
+                earlier=[e for e in earlier if e.start_ns < incident.start_ns],
             )
-            incident.similar = similar(incident, [e for e in earlier if e.id != incident.id])
+            incident.similar = similar(
+                incident, [e for e in earlier if e.id != incident.id], similarity=self.meaning.similarity
+            )
             self.index.put_incidents([incident])
             if self._told is not None:
                 self._told(incident)

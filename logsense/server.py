@@ -24,6 +24,7 @@ from logsense.config import PortOptions, ServerOptions, Settings
 from logsense.errors import BadConfig, LogsenseError
 from logsense.feed import make_tail
 from logsense.keys import KeyStore
+from logsense.telling import make_notifier
 from logsense.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ class Server:
         self.workspace = Workspace(data, settings)
         self.workspace.backlog_bytes = self.spool.backlog_bytes
         self.workspace.intake_stats = self.intake.stats
+        self.notifier = make_notifier(data, settings, self.workspace.index)
+        self.workspace.channels = self.notifier.state
         self.worker: asyncio.subprocess.Process | None = None
 
     def app(self, ready: Callable[[], None]) -> Any:
@@ -104,6 +107,7 @@ class Server:
             tasks.append(asyncio.create_task(self.watch_worker(), name="worker"))
             for task in tasks:
                 task.add_done_callback(self._ended)
+            self.notifier.start()
             ready()
             try:
                 yield
@@ -112,6 +116,7 @@ class Server:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await self.stop_worker()
+                await asyncio.to_thread(self.notifier.stop)
                 self.workspace.close()
                 self.spool.close()
 
