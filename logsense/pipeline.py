@@ -28,6 +28,7 @@ from logsense.parse import Parser, Redactor
 from logsense.predict.forecaster import Forecaster
 from logsense.predict.windows import HostWindow, TemplateCount, WindowSignal
 from logsense.record import LEVELS, Incident, LogRecord, MetricPoint, RawEvent, Signal
+from logsense.spool import is_entry_id
 
 if TYPE_CHECKING:
     from logsense.predict.failure import FailureModel
@@ -123,9 +124,12 @@ class Pipeline:
     # -- lines --------------------------------------------------------------------------------------------------
 
     def process(self, events: Sequence[RawEvent], points: Sequence[MetricPoint], *, replay: bool) -> list[LogRecord]:
-        """Parse one batch and take it through ``ORDER``. ``replay``: after a crash, some may be indexed already."""
+        """Parse one batch and take it through ``ORDER``. ``replay``: after a crash, some may be indexed already.
+
+        The same holds for lines whose id their sender gave: it may send them again.
+        """
         records = self.parser.parse(events)
-        self._take(records, replay=replay or any(e.id is not None for e in events))
+        self._take(records, replay=replay or not all(is_entry_id(record.id) for record in records))
         if points:
             self.index.write_metrics(points)
             self._to_windows([], points)
