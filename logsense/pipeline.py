@@ -158,7 +158,7 @@ class Pipeline:
         return records
 
     def _step_count(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
-        self._last_received.update((r.source, r.ingested_ns) for r in records)
+        self._last_received |= {r.source: r.ingested_ns for r in records}
         self._to_windows(records, [])
         return records
 
@@ -168,10 +168,10 @@ class Pipeline:
 
     def _to_windows(self, records: Sequence[LogRecord], points: Sequence[MetricPoint]) -> None:
         self._hear([(r.host, r.timestamp_ns) for r in records])
-        self._estate.update((r.host, r.pipeline) for r in records)
+        self._estate |= {r.host: r.pipeline for r in records}
         self._hear([(p.host, p.timestamp_ns) for p in points])
         border = self.live.windows.closed_ns - BACKFILL_AGE_S * SECOND
-        if any(r.timestamp_ns < border for r in records) or any(p.timestamp_ns < border for p in points):
+        if min((x.timestamp_ns for x in (*records, *points)), default=border) < border:
             if self.backfill is None:
                 self.backfill = Lane(self.settings, self._text_of)
             self._backfill_used_ns = time.monotonic_ns()

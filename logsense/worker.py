@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+from logsense.collector import collect_seldom
 from logsense.config import Settings, WorkerOptions
 from logsense.detect import FOREVER
 from logsense.errors import IndexUnavailable
@@ -54,6 +55,7 @@ class Worker:
         """Until SIGTERM, SIGINT or the death of the parent process; what was read is committed before the end."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        collect_seldom()
         parent = os.getppid()
         self.run_until(lambda: self._stop or os.getppid() != parent)
 
