@@ -136,7 +136,7 @@ class Served:
         found = {"server": server}
         for number, child in enumerate(server.children(recursive=True)):
             words = child.cmdline()
-            name = "worker" if "worker" in words else (words or [child.name()])[-1][:12]
+            name = next((word for word in words if word in ("worker", "parser")), child.name()[:12])
             found[name if name not in found else f"{name}{number}"] = child
         return found
 
@@ -239,6 +239,7 @@ def profile(lines: int, root: Path, top: int, sort: str) -> None:
     """Run the server's and the worker's work in this process, and say what each step costs."""
     from logsense.collector import collect_seldom
     from logsense.config import load_settings
+    from logsense.front import LocalFront
     from logsense.pipeline import ORDER, Pipeline
     from logsense.receivers.elastic_bulk import parse_bulk
     from logsense.spool import DiskSpool
@@ -246,8 +247,8 @@ def profile(lines: int, root: Path, top: int, sort: str) -> None:
     collect_seldom()
     spent: dict[str, float] = {}
 
-    def timed(name: str, call):  # noqa: ANN001, ANN202
-        def run(*args, **kwargs):  # noqa: ANN002, ANN003, ANN202
+    def timed(name: str, call):
+        def run(*args, **kwargs):
             begin = time.thread_time()
             try:
                 return call(*args, **kwargs)
@@ -260,12 +261,15 @@ def profile(lines: int, root: Path, top: int, sort: str) -> None:
     settings = load_settings(None)
     spool = DiskSpool(root / "spool", settings.section("spool"))
     pipeline = Pipeline(root / "data", settings, models=False)
-    pipeline.parser.parse = timed("parse", pipeline.parser.parse)  # type: ignore[method-assign]
+    front = LocalFront(spool, settings, None, [])
+    front._parser.parse = timed("parse", front._parser.parse)
+    front._redactor.process = timed("redact", front._redactor.process)
+    spool.read = timed("spool read", spool.read)
     pipeline._steps = tuple(
         timed(name, step) for name, step in zip(ORDER, pipeline._steps, strict=True)
     )  # what the worker runs, with a clock around it
     accept, append = timed("receive", parse_bulk), timed("spool write", spool.append)
-    read, commit = timed("spool read", spool.read), timed("commit", pipeline.commit)
+    commit = timed("commit", pipeline.commit)
     profiler = cProfile.Profile() if top else None
     whole = time.process_time()
     if profiler:
@@ -274,11 +278,11 @@ def profile(lines: int, root: Path, top: int, sort: str) -> None:
         for body in chunk:
             events, _, _ = accept(body)
             append(events)
-        while True:
-            events, points, position = read(4000)
-            if not events and not points:
-                break
-            pipeline.process(events, points, replay=False)
+        position = None
+        while (parsed := front.read()) is not None:
+            parsed.replay = False
+            pipeline.take(parsed)
+            position = parsed.position
         commit(position)
     if profiler:
         profiler.disable()

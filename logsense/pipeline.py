@@ -1,8 +1,8 @@
 """The only place where the writing stages meet.
 
-``ORDER`` is what happens to a batch of records once parsed; closed windows go through ``analyse``. One
-``Pipeline`` owns a data folder (the index's writer lock says so) and is used from one thread; the models
-work in a thread of their own and only ever see templates.
+``ORDER`` is what happens to a batch of records that ``front`` parsed and redacted; closed windows go through
+``analyse``. One ``Pipeline`` owns a data folder (the index's writer lock says so) and is used from one thread; the
+models work in a thread of their own and only ever see templates.
 """
 
 from __future__ import annotations
@@ -22,13 +22,12 @@ from logsense.detect import FOREVER, Window, Windows, derived_points
 from logsense.diagnosis import explain
 from logsense.enricher import BackgroundEnricher
 from logsense.errors import LogsenseError
+from logsense.front import Parsed
 from logsense.incidents import Estates, Incidents, effective, similar
 from logsense.mine import Miner
-from logsense.parse import Parser, Redactor
 from logsense.predict.forecaster import Forecaster
 from logsense.predict.windows import HostWindow, TemplateCount, WindowSignal
 from logsense.record import LEVELS, Incident, LogRecord, MetricPoint, RawEvent, Signal
-from logsense.spool import is_entry_id
 
 if TYPE_CHECKING:
     from logsense.predict.failure import FailureModel
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: The steps of a batch, in order: each names a method of ``Pipeline`` that takes and returns the records.
-ORDER = ("redact", "mine", "depend", "count", "index")
+ORDER = ("mine", "depend", "count", "index")
 SECOND = 1_000_000_000
 #: Lines this much older than the newest closed window are history rather than stragglers.
 BACKFILL_AGE_S = 600
@@ -85,8 +84,6 @@ class Pipeline:
         self.data, self.settings, self._told, self._observe = data, settings, told, observe
         data.mkdir(parents=True, exist_ok=True)
         self.index = registry.open_index(data, settings, writer=True, waiting=waiting)
-        self.parser = Parser(settings.section("parse"))
-        self.redactor = Redactor(settings.section("redact"))
         self.miner = Miner(settings.section("mine"))
         self.live = Lane(settings, self._text_of)
         # Old lines that come when time has passed them (a file of last night sent to a running server) are
@@ -116,39 +113,27 @@ class Pipeline:
         row = self.db.execute("SELECT value FROM worker_state WHERE name = 'position'").fetchone()
         self.position: str | None = row[0] if row else None
         row = self.db.execute("SELECT value FROM worker_state WHERE name = 'pending'").fetchone()
-        held = [RawEvent(*event) for event in json.loads(row[0])] if row else []
+        #: Lines of records that may go on, as of ``position`` (at first) and of the last batch taken.
+        self.held = [RawEvent(*event) for event in json.loads(row[0])] if row else []
+        self.parsed: dict[str, dict[str, int]] = {}  # what the parser counted per source, as of the last batch taken
+        self._formats: dict[str, str] = {}
         self._past = self.index.source_stats()
         self._texts.update((t.id, t.text) for t in self.miner.templates())
-        self._take(self.parser.resume(held), replay=True)
 
     # -- lines --------------------------------------------------------------------------------------------------
 
-    def process(self, events: Sequence[RawEvent], points: Sequence[MetricPoint], *, replay: bool) -> list[LogRecord]:
-        """Parse one batch and take it through ``ORDER``. ``replay``: after a crash, some may be indexed already.
-
-        The same holds for lines whose id their sender gave: it may send them again.
-        """
-        records = self.parser.parse(events)
-        self._take(records, replay=replay or not all(is_entry_id(record.id) for record in records))
-        if points:
-            self.index.write_metrics(points)
-            self._to_windows([], points)
-        return records
-
-    def flush(self, now_ns: int | None = None) -> list[LogRecord]:
-        """Records that waited for a continuation line: all of them, or those that waited long enough at ``now_ns``."""
-        records = self.parser.flush(now_ns)
-        self._take(records, replay=True)
-        return records
-
-    def _take(self, records: list[LogRecord], *, replay: bool) -> None:
-        if not records:
-            return
-        for step in self._steps:
-            records = step(records, replay)
-
-    def _step_redact(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
-        return self.redactor.process(records)
+    def take(self, parsed: Parsed) -> None:
+        """Take one batch through ``ORDER``."""
+        records = parsed.records
+        if records:
+            for step in self._steps:
+                records = step(records, parsed.replay)
+        if parsed.points:
+            self.index.write_metrics(parsed.points)
+            self._to_windows([], parsed.points)
+        self.held, self.parsed = parsed.pending, parsed.stats
+        if parsed.formats is not None:
+            self._formats = parsed.formats
 
     def _step_mine(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
         return self.miner.process(records)
@@ -171,7 +156,8 @@ class Pipeline:
         self._estate |= {r.host: r.pipeline for r in records}
         self._hear([(p.host, p.timestamp_ns) for p in points])
         border = self.live.windows.closed_ns - BACKFILL_AGE_S * SECOND
-        if min((x.timestamp_ns for x in (*records, *points)), default=border) < border:
+        times = [r.timestamp_ns for r in records] + [p.timestamp_ns for p in points]
+        if times and min(times) < border:
             if self.backfill is None:
                 self.backfill = Lane(self.settings, self._text_of)
             self._backfill_used_ns = time.monotonic_ns()
@@ -195,7 +181,7 @@ class Pipeline:
         try:
             for component in self._stateful:
                 component.save(self.db)
-            held = [[e.message, e.source, e.received_ns, e.fields, e.id] for e in self.parser.pending()]
+            held = [[e.message, e.source, e.received_ns, e.fields, e.id] for e in self.held]
             self.db.execute("INSERT OR REPLACE INTO worker_state VALUES ('pending', ?)", (json.dumps(held),))
             if position is not None:
                 self.db.execute("INSERT OR REPLACE INTO worker_state VALUES ('position', ?)", (position,))
@@ -296,14 +282,13 @@ class Pipeline:
 
     def stats(self) -> dict[str, dict[str, int]]:
         """Counters per source since the data folder was made."""
-        formats = self.parser.formats()
         rows: dict[str, dict[str, Any]] = {name: dict(row) for name, row in self._past.items()}
-        for source, counts in self.parser.stats().items():
+        for source, counts in self.parsed.items():
             row = rows.setdefault(source, {})
             for name, count in counts.items():
                 row[name] = int(self._past.get(source, {}).get(name, 0)) + count
             row["last_ns"] = self._last_received.get(source, row.get("last_ns", 0))
-            row["format"] = formats.get(source, row.get("format", ""))
+            row["format"] = self._formats.get(source, row.get("format", ""))
         return rows
 
     def close(self) -> None:

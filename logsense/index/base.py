@@ -118,15 +118,14 @@ def pack(record: LogRecord, max_message: int) -> Row:
     An original that holds the message is kept as what stands before and after it.
     """
     fields_ = record.fields
-    message = record.message
-    original: str | tuple[str, str] | None = record.original
+    message, original = record.message, record.original
+    around: str | tuple[str, str] | None = original
     if original is not None:
         if len(message) > max_message or len(original) > max_message:
             fields_ = {**fields_, "logsense.truncated": max(len(message), len(original))}
             message, original = message[:max_message], original[:max_message]
         at = original.find(message) if message else -1
-        if at >= 0:
-            original = original[:at], original[at + len(message) :]
+        around = (original[:at], original[at + len(message) :]) if at >= 0 else original
     elif len(message) > max_message:
         fields_ = {**fields_, "logsense.truncated": len(message)}
         message = message[:max_message]
@@ -140,7 +139,7 @@ def pack(record: LogRecord, max_message: int) -> Row:
         record.service,
         record.level,
         record.pipeline,
-        original,
+        around,
         record.outcome,
         record.template_id,
         list(record.parameters),  # copies: the caller may go on changing the record

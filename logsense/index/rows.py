@@ -13,8 +13,8 @@ from __future__ import annotations
 import importlib
 import itertools
 import os
-import sys
 import struct
+import sys
 import threading
 import zlib
 from collections import OrderedDict

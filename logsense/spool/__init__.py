@@ -6,4 +6,4 @@ from logsense.spool.intake import SpoolIntake
 from logsense.spool.options import SpoolOptions
 from logsense.spool.reader import SpoolReader
 
-__all__ = ["DiskSpool", "SpoolIntake", "SpoolOptions", "is_entry_id", "SpoolReader"]
+__all__ = ["DiskSpool", "SpoolIntake", "SpoolOptions", "SpoolReader", "is_entry_id"]
