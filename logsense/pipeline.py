@@ -1,8 +1,8 @@
 """The only place where the writing stages meet.
 
-``ORDER`` is what happens to a batch of records once parsed; closed windows go through ``analyse``. One
-``Pipeline`` owns a data folder (the index's writer lock says so) and is used from one thread; the models
-work in a thread of their own and only ever see templates.
+``ORDER`` is what happens to a batch of records that ``front`` parsed and redacted; closed windows go through
+``analyse``. One ``Pipeline`` owns a data folder (the index's writer lock says so) and is used from one thread; the
+models work in a thread of their own and only ever see templates.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from logsense.detect import FOREVER, Alerts, Window, Windows, derived_points
 from logsense.diagnosis import explain
 from logsense.enricher import BackgroundEnricher
 from logsense.errors import LogsenseError
+from logsense.front import Parsed
 from logsense.incidents import Decisions, Estates, Incidents, Meaning, Silences, effective, similar
 from logsense.mine import Miner
-from logsense.parse import Parser, Redactor
 from logsense.predict.forecaster import Forecaster
 from logsense.predict.windows import HostWindow, TemplateCount, WindowSignal
 from logsense.record import LEVELS, Incident, LogRecord, MetricPoint, RawEvent, Signal
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: The steps of a batch, in order: each names a method of ``Pipeline`` that takes and returns the records.
-ORDER = ("redact", "mine", "depend", "count", "index")
+ORDER = ("mine", "depend", "count", "index")
 SECOND = 1_000_000_000
 #: Lines this much older than the newest closed window are history rather than stragglers.
 BACKFILL_AGE_S = 600
@@ -84,8 +84,6 @@ class Pipeline:
         self.data, self.settings, self._told, self._observe = data, settings, told, observe
         data.mkdir(parents=True, exist_ok=True)
         self.index = registry.open_index(data, settings, writer=True, waiting=waiting)
-        self.parser = Parser(settings.section("parse"))
-        self.redactor = Redactor(settings.section("redact"))
         self.miner = Miner(settings.section("mine"))
         self.live = Lane(settings, self._text_of)
         # Old lines that come when time has passed them (a file of last night sent to a running server) are
@@ -125,36 +123,27 @@ class Pipeline:
         row = self.db.execute("SELECT value FROM worker_state WHERE name = 'position'").fetchone()
         self.position: str | None = row[0] if row else None
         row = self.db.execute("SELECT value FROM worker_state WHERE name = 'pending'").fetchone()
-        held = [RawEvent(*event) for event in json.loads(row[0])] if row else []
+        #: Lines of records that may go on, as of ``position`` (at first) and of the last batch taken.
+        self.held = [RawEvent(*event) for event in json.loads(row[0])] if row else []
+        self.parsed: dict[str, dict[str, int]] = {}  # what the parser counted per source, as of the last batch taken
+        self._formats: dict[str, str] = {}
         self._past = self.index.source_stats()
         self._texts.update((t.id, t.text) for t in self.miner.templates())
-        self._take(self.parser.resume(held), replay=True)
 
     # -- lines --------------------------------------------------------------------------------------------------
 
-    def process(self, events: Sequence[RawEvent], points: Sequence[MetricPoint], *, replay: bool) -> list[LogRecord]:
-        """Parse one batch and take it through ``ORDER``. ``replay``: after a crash, some may be indexed already."""
-        records = self.parser.parse(events)
-        self._take(records, replay=replay or any(e.id is not None for e in events))
-        if points:
-            self.index.write_metrics(points)
-            self._to_windows([], points)
-        return records
-
-    def flush(self, now_ns: int | None = None) -> list[LogRecord]:
-        """Records that waited for a continuation line: all of them, or those that waited long enough at ``now_ns``."""
-        records = self.parser.flush(now_ns)
-        self._take(records, replay=True)
-        return records
-
-    def _take(self, records: list[LogRecord], *, replay: bool) -> None:
-        if not records:
-            return
-        for step in self._steps:
-            records = step(records, replay)
-
-    def _step_redact(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
-        return self.redactor.process(records)
+    def take(self, parsed: Parsed) -> None:
+        """Take one batch through ``ORDER``."""
+        records = parsed.records
+        if records:
+            for step in self._steps:
+                records = step(records, parsed.replay)
+        if parsed.points:
+            self.index.write_metrics(parsed.points)
+            self._to_windows([], parsed.points)
+        self.held, self.parsed = parsed.pending, parsed.stats
+        if parsed.formats is not None:
+            self._formats = parsed.formats
 
     def _step_mine(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
         return self.miner.process(records)
@@ -164,7 +153,7 @@ class Pipeline:
         return records
 
     def _step_count(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
-        self._last_received.update((r.source, r.ingested_ns) for r in records)
+        self._last_received |= {r.source: r.ingested_ns for r in records}
         self._to_windows(records, [])
         self.alerts.take(records)
         return records
@@ -175,10 +164,11 @@ class Pipeline:
 
     def _to_windows(self, records: Sequence[LogRecord], points: Sequence[MetricPoint]) -> None:
         self._hear([(r.host, r.timestamp_ns) for r in records])
-        self._estate.update((r.host, r.pipeline) for r in records)
+        self._estate |= {r.host: r.pipeline for r in records}
         self._hear([(p.host, p.timestamp_ns) for p in points])
         border = self.live.windows.closed_ns - BACKFILL_AGE_S * SECOND
-        if any(r.timestamp_ns < border for r in records) or any(p.timestamp_ns < border for p in points):
+        times = [r.timestamp_ns for r in records] + [p.timestamp_ns for p in points]
+        if times and min(times) < border:
             if self.backfill is None:
                 self.backfill = Lane(self.settings, self._text_of)
             self._backfill_used_ns = time.monotonic_ns()
@@ -202,7 +192,7 @@ class Pipeline:
         try:
             for component in self._stateful:
                 component.save(self.db)
-            held = [[e.message, e.source, e.received_ns, e.fields, e.id] for e in self.parser.pending()]
+            held = [[e.message, e.source, e.received_ns, e.fields, e.id] for e in self.held]
             self.db.execute("INSERT OR REPLACE INTO worker_state VALUES ('pending', ?)", (json.dumps(held),))
             if position is not None:
                 self.db.execute("INSERT OR REPLACE INTO worker_state VALUES ('position', ?)", (position,))
@@ -327,14 +317,13 @@ class Pipeline:
 
     def stats(self) -> dict[str, dict[str, int]]:
         """Counters per source since the data folder was made."""
-        formats = self.parser.formats()
         rows: dict[str, dict[str, Any]] = {name: dict(row) for name, row in self._past.items()}
-        for source, counts in self.parser.stats().items():
+        for source, counts in self.parsed.items():
             row = rows.setdefault(source, {})
             for name, count in counts.items():
                 row[name] = int(self._past.get(source, {}).get(name, 0)) + count
             row["last_ns"] = self._last_received.get(source, row.get("last_ns", 0))
-            row["format"] = formats.get(source, row.get("format", ""))
+            row["format"] = self._formats.get(source, row.get("format", ""))
         return rows
 
     def close(self) -> None:

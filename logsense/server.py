@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logsense import registry
+from logsense.collector import collect_seldom
 from logsense.config import PortOptions, ServerOptions, Settings
 from logsense.errors import BadConfig, LogsenseError
 from logsense.feed import make_tail
@@ -65,6 +66,7 @@ def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal again when it has shut down in order; asking for the end is no failure.
         signal.signal(number, lambda *_: None)
+    collect_seldom()
     runner.run(sockets=[listener, *doors])
     for door in (listener, *doors):
         door.close()

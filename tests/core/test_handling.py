@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,30 +10,16 @@ import pytest
 from logsense import handling
 from logsense.config import Settings
 from logsense.errors import BadInput, NotFound
-from logsense.pipeline import Pipeline
-from logsense.receivers.alertmanager import parse_alerts
 from logsense.workspace import Workspace
+from tests.core.alerting import take_alerts
 
 NAMES = ("db1", "web9")
-
-
-def run(data: Path, alerts: list[dict[str, str]]) -> None:
-    started = datetime.now(UTC).isoformat()
-    body = [
-        {"labels": {"alertname": "Down", "severity": "critical", **labels}, "startsAt": started} for labels in alerts
-    ]
-    pipeline = Pipeline(data, Settings(), models=False)
-    pipeline.process(parse_alerts(json.dumps(body).encode()), [], replay=False)
-    pipeline.flush()
-    pipeline.analyse()
-    pipeline.commit(None)
-    pipeline.close()
 
 
 @pytest.fixture
 def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
     monkeypatch.setattr(handling, "SHOWN_WITHIN_S", 0.0)  # the worker runs when the test says so
-    run(tmp_path, [{"instance": name} for name in NAMES])
+    take_alerts(tmp_path, Settings(), *({"instance": name} for name in NAMES))
     made = Workspace(tmp_path, Settings(), load_models=False)
     yield made
     made.close()
@@ -45,7 +29,7 @@ def test_merge_and_split_again(space: Workspace) -> None:
     one, other = sorted(i["id"] for i in space.incidents())
     space.merge(one, other, by="mira", text="one switch")
     assert len(space.incidents()) == 2
-    run(space.data, [])
+    take_alerts(space.data, Settings())
     (kept,) = space.incidents()
     assert kept["id"] == other and set(kept["hosts"]) == set(NAMES) and kept["signals"] == 2
     gone = space.incident(one)
@@ -55,7 +39,7 @@ def test_merge_and_split_again(space: Workspace) -> None:
         space.merge(one, other)
 
     space.split(other, hosts=["db1"], by="mira")
-    run(space.data, [])
+    take_alerts(space.data, Settings())
     hosts = {i["id"]: i["hosts"] for i in space.incidents()}
     assert sorted(map(tuple, hosts.values())) == [("db1",), ("web9",)] and other in hosts and one not in hosts
 

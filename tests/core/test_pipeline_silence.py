@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from logsense.config import Settings, check_tables
-from logsense.pipeline import Pipeline
-from logsense.receivers.alertmanager import parse_alerts
 from logsense.record import Query
 from logsense.workspace import Workspace
+from tests.core.alerting import take_alerts
 
 
 def run(data: Path, settings: Settings) -> dict[str, Any]:
-    started = datetime.now(UTC).isoformat()
-    alert = {"labels": {"alertname": "Down", "instance": "db1:1", "severity": "critical"}, "startsAt": started}
-    pipeline = Pipeline(data, settings, models=False)
-    pipeline.process(parse_alerts(json.dumps([alert]).encode()), [], replay=False)
-    pipeline.flush()
-    pipeline.analyse()
-    pipeline.commit(None)
-    pipeline.close()
+    take_alerts(data, settings, {"instance": "db1:1"})
     workspace = Workspace(data, settings, load_models=False)
     try:
         assert workspace.index.search(Query(text="Down"))[0] == 1
