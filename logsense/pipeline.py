@@ -23,7 +23,7 @@ from logsense.diagnosis import explain
 from logsense.enricher import BackgroundEnricher
 from logsense.errors import LogsenseError
 from logsense.incidents import Estates, Incidents, effective, similar
-from logsense.mine import Miner
+from logsense.mine import EditedTemplates, Miner
 from logsense.parse import Parser, Redactor
 from logsense.predict.forecaster import Forecaster
 from logsense.predict.windows import HostWindow, TemplateCount, WindowSignal
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: The steps of a batch, in order: each names a method of ``Pipeline`` that takes and returns the records.
-ORDER = ("redact", "mine", "depend", "count", "index")
+ORDER = ("redact", "mine", "edit", "depend", "count", "index")
 SECOND = 1_000_000_000
 #: Lines this much older than the newest closed window are history rather than stragglers.
 BACKFILL_AGE_S = 600
@@ -87,6 +87,7 @@ class Pipeline:
         self.parser = Parser(settings.section("parse"))
         self.redactor = Redactor(settings.section("redact"))
         self.miner = Miner(settings.section("mine"))
+        self.edits = EditedTemplates(self.miner.templates)
         self.live = Lane(settings, self._text_of)
         # Old lines that come when time has passed them (a file of last night sent to a running server) are
         # analysed on their own, by detectors that start afresh. Such a lane is not kept over a restart.
@@ -108,7 +109,8 @@ class Pipeline:
         self.db.execute("PRAGMA synchronous=FULL")
         self.db.execute("CREATE TABLE IF NOT EXISTS worker_state (name TEXT PRIMARY KEY, value TEXT)")
         self._stateful = (
-            self.miner, self.live.windows, *self.live.detectors, self.dependencies, self.incidents, self.forecaster,
+            self.miner, self.edits, self.live.windows, *self.live.detectors, self.dependencies, self.incidents,
+            self.forecaster,
         )  # fmt: skip
         for component in self._stateful:
             component.load(self.db)
@@ -149,6 +151,9 @@ class Pipeline:
     def _step_mine(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
         return self.miner.process(records)
 
+    def _step_edit(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
+        return self.edits.process(records)
+
     def _step_depend(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
         self.dependencies.learn(records)
         return records
@@ -166,6 +171,7 @@ class Pipeline:
         self._hear([(r.host, r.timestamp_ns) for r in records])
         self._estate.update((r.host, r.pipeline) for r in records)
         self._hear([(p.host, p.timestamp_ns) for p in points])
+        records = self.edits.counted(records)
         border = self.live.windows.closed_ns - BACKFILL_AGE_S * SECOND
         if any(r.timestamp_ns < border for r in records) or any(p.timestamp_ns < border for p in points):
             if self.backfill is None:
@@ -202,15 +208,16 @@ class Pipeline:
         self.position = position if position is not None else self.position
 
     def has_news(self) -> bool:
-        """True when the models have finished something that waits to be written."""
-        return self.enricher is not None and self.enricher.finished()
+        """True when models or people have finished something that waits to be written."""
+        return self.edits.pending(self.db) or (self.enricher is not None and self.enricher.finished())
 
     def _enrich(self) -> None:
         if self.enricher is not None:
             for templates, vectors in self.enricher.take():
                 self.miner.enriched(templates)
+                self.edits.enriched(templates)
                 self.index.put_template_vectors([t.id for t in templates], vectors, self.enricher.model)
-        changed = self.miner.changed()
+        changed = self.edits.refresh(self.db, self.miner.changed())
         if changed:
             self._texts.update((t.id, t.text) for t in changed)
             self.index.put_templates(changed)
@@ -246,7 +253,7 @@ class Pipeline:
 
     def _analyse_window(self, window: Window, lane: Lane, *, ended: bool) -> None:
         self.index.write_metrics(derived_points(window))
-        signals = lane.score(window)
+        signals = [s for s in lane.score(window) if not self.edits.hushed(s)]
         if ended:
             # What was read to its end says nothing about the time after it: a host is not silent where its files end.
             signals = [s for s in signals if s.kind != "log.silence" or self._heard_after(s)]
