@@ -65,6 +65,8 @@ class ServiceClusters:
         self.evictions = 0
         self._by_text: dict[str, int] = {}
         self._holes: dict[int, list[int]] = {}
+        #: Hole keys at which so many values were seen that the position became a variable → the survivor.
+        self._open: dict[int, int] = {}
         #: (layout, first token) → living clusters.
         self._first_tokens: dict[tuple[str, str], int] = {}
 
@@ -112,6 +114,9 @@ class ServiceClusters:
         same = self._by_text.get(cluster.text)
         if same is not None:  # a generalised template of another length renders to the same text
             return Outcome(self.resolve(same))
+        known = self._open_to(cluster)
+        if known is not None:
+            return Outcome(known)
         self._file(cluster)
         self._index(cluster)
         changed = self._merge_around(cluster)
@@ -199,6 +204,7 @@ class ServiceClusters:
             if len(alike) < self._options.merge_at:
                 continue
             keep, *others = (self.clusters[n - 1] for n in sorted(alike))
+            self._open[hole] = keep.number
             for gone in others:
                 self._unindex(gone)
                 self._alias(gone, keep)
@@ -207,15 +213,26 @@ class ServiceClusters:
             break
         return changed
 
+    def _open_to(self, cluster: Cluster) -> Cluster | None:
+        """The template of which ``cluster`` is one more value, at a position that varied before."""
+        for hole, _ in self._hole_keys(cluster):
+            number = self._open.get(hole)
+            if number is None:
+                continue
+            known = self.resolve(number)
+            if known.layout == cluster.layout and _covers(known.tokens, cluster.tokens):
+                return known
+        return None
+
     @staticmethod
     def _differ_only_at(a: Cluster, b: Cluster, i: int) -> bool:
         return a.layout == b.layout and a.tokens[:i] == b.tokens[:i] and a.tokens[i + 1 :] == b.tokens[i + 1 :]
 
     def _hole_keys(self, cluster: Cluster) -> Iterator[tuple[int, int]]:
-        """(key, position) of every position that may turn out to be a variable: not the first token, which is
-        nearly always the kind of message, and never a state."""
+        """(key, position) of every position that may turn out to be a variable: never a state, and the first token,
+        which is nearly always the kind of message, only where much else agrees."""
         tokens, literal = cluster.tokens, sum(len(t) > 1 and t != WILDCARD for t in cluster.tokens)
-        for i in range(1, len(tokens)):
+        for i in range(0 if literal > self._options.agree_first else 1, len(tokens)):
             token = tokens[i]
             if literal > 1 and token != WILDCARD and not self._roles.is_fixed(token):
                 yield hash((cluster.layout, i, *tokens[:i], "", *tokens[i + 1 :])), i
@@ -245,4 +262,20 @@ class ServiceClusters:
                 self._unfile(cluster)
             else:
                 self._index(cluster)
+        self._reopen()
         self.keys = dict(keys)
+
+    def _reopen(self) -> None:
+        """Find the open positions again from the clusters that were merged."""
+        values: dict[tuple[int, int], set[str]] = {}
+        for cluster in self.clusters:
+            if cluster.merged_into:
+                for hole, i in self._hole_keys(cluster):
+                    values.setdefault((cluster.merged_into, hole), set()).add(cluster.tokens[i])
+        for (number, hole), seen in values.items():
+            if len(seen) >= self._options.merge_at - 1:
+                self._open[hole] = number
+
+
+def _covers(template: list[str], tokens: list[str]) -> bool:
+    return all(a in (b, WILDCARD) for a, b in zip(template, tokens, strict=True))

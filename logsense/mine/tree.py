@@ -38,6 +38,8 @@ class TreeOptions:
     #: Templates in one leaf; further lines there share one template per set of states, because so many of them
     #: mean free text, and every one is compared with a new line.
     max_leaf: int = 100
+    #: Literal words besides the first that must agree for the first to become a variable.
+    agree_first: int = 4
     #: Distinct values at one position of otherwise equal templates that make it a variable.
     merge_at: int = 4
 
@@ -115,7 +117,7 @@ def agreement(
             continue
         if WILDCARD in (a, b):
             needed = options.agree_wildcard
-        elif roles.is_name(a) and roles.is_name(b):
+        elif roles.is_name(a) and roles.is_name(b) and not roles.labels(template, tokens, i):
             needed = options.agree_name
         elif strength == 1 and not (roles.is_ordinary(a) or roles.is_ordinary(b)):
             needed = options.agree_preposition

@@ -41,7 +41,7 @@ def test_edits_reach_a_running_worker_and_survive_a_kill(tmp_path: Path) -> None
 
         send("cache is warm again", "buffers were filled again")
         rows = until(lambda: (r := server.get("/api/v1/templates")) and len(r) == 2 and r, "both templates")
-        warm, filled = sorted((r["id"] for r in rows), key=lambda t: rows[0]["id"] != t)
+        warm, filled = (r["id"] for r in sorted(rows, key=lambda r: "cache" not in r["template"]))
         edit(filled, "merge", into=warm, by="ann")
         until(lambda: total(f"template:{warm}") == 2, "the merge in the search")
         edit(warm, "rename", label="caches filled")
