@@ -163,7 +163,7 @@ class Explorer:
             ],
             "edits": [edit_dict(e, known.log) for e in known.log if {e.template_id, e.into} & ids],
             "parameters": [
-                {"position": p.position, "name": p.name, "type": p.kind, "distinct": p.distinct,
+                {"position": p.position, "name": p.name, "field": p.field, "type": p.kind, "distinct": p.distinct,
                  "top": [[v[:200], n] for v, n in p.top], "quantiles": [round(q, 6) for q in p.quantiles]}
                 for p in view(template.text, rows)
             ],

@@ -23,7 +23,7 @@ from logsense.diagnosis import explain
 from logsense.enricher import BackgroundEnricher
 from logsense.errors import LogsenseError
 from logsense.incidents import Estates, Incidents, effective, similar
-from logsense.mine import EditedTemplates, Miner
+from logsense.mine import EditedTemplates, Miner, ParameterFields
 from logsense.parse import Parser, Redactor
 from logsense.predict.forecaster import Forecaster
 from logsense.predict.windows import HostWindow, TemplateCount, WindowSignal
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: The steps of a batch, in order: each names a method of ``Pipeline`` that takes and returns the records.
-ORDER = ("redact", "mine", "edit", "depend", "count", "index")
+ORDER = ("redact", "mine", "depend", "name", "edit", "count", "index")
 SECOND = 1_000_000_000
 #: Lines this much older than the newest closed window are history rather than stragglers.
 BACKFILL_AGE_S = 600
@@ -87,6 +87,7 @@ class Pipeline:
         self.parser = Parser(settings.section("parse"))
         self.redactor = Redactor(settings.section("redact"))
         self.miner = Miner(settings.section("mine"))
+        self.names = ParameterFields(self.miner.text_of) if self.miner.options.fields else None
         self.edits = EditedTemplates(self.miner.templates)
         self.live = Lane(settings, self._text_of)
         # Old lines that come when time has passed them (a file of last night sent to a running server) are
@@ -151,12 +152,15 @@ class Pipeline:
     def _step_mine(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
         return self.miner.process(records)
 
-    def _step_edit(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
-        return self.edits.process(records)
-
     def _step_depend(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
         self.dependencies.learn(records)
         return records
+
+    def _step_name(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
+        return self.names.process(records) if self.names is not None else records
+
+    def _step_edit(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
+        return self.edits.process(records)
 
     def _step_count(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
         self._last_received.update((r.source, r.ingested_ns) for r in records)

@@ -260,6 +260,7 @@ class TemplateParameter(Shape):
 
     position: int = Field(description="counted from 1")
     name: str = Field("", description="its key or the word before it")
+    field: str = Field("", description="the field of the lines that holds it", examples=["source.ip"])
     type: str = Field(examples=["ip", "integer", "duration", "word"])
     distinct: int
     top: list[tuple[str, int]]

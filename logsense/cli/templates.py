@@ -123,8 +123,11 @@ def _print_template(found: dict[str, Any]) -> None:
     if found["parameters"]:
         table(
             f"Parameters (of the latest {found['sampled']} lines)",
-            [">#", "name", "type", ">distinct", "values"],
-            ((p["position"], p["name"], p["type"], p["distinct"], _distribution(p)) for p in found["parameters"]),
+            [">#", "name", "field", "type", ">distinct", "values"],
+            (
+                (p["position"], p["name"], p["field"], p["type"], p["distinct"], _distribution(p))
+                for p in found["parameters"]
+            ),
         )
     if found["hosts"]:
         table("Hosts", [">lines", "host", "over time"],

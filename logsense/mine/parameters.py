@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
+from logsense.mine.fields import targets
 from logsense.mine.lineage import loose_spans, spans
 from logsense.mine.masks import WILDCARD
 from logsense.mine.values import kind_of_all, number_of
@@ -22,10 +23,12 @@ _SAMPLES = 20
 
 @dataclass(slots=True)
 class ParameterView:
-    """One variable of a template in some lines. ``quantiles`` are those of 0, ¼, ½, ¾ and 1; empty without numbers."""
+    """One variable of a template in some lines. ``field`` is what it can be filtered by, if it can.
+    ``quantiles`` are those of 0, ¼, ½, ¾ and 1; empty without numbers."""
 
     position: int
     name: str
+    field: str
     kind: str
     distinct: int
     top: list[tuple[str, int]]
@@ -59,7 +62,7 @@ def extract(text: str, message: str) -> list[str] | None:
 def view(text: str, rows: list[list[str]]) -> list[ParameterView]:
     """Each parameter over the lines whose values are ``rows`` (one list of all parameters a line)."""
     views = []
-    for at, name in enumerate(names(text)):
+    for at, (name, target) in enumerate(zip(names(text), targets(text), strict=True)):
         counts = Counter(row[at] for row in rows if len(row) > at)
         numbers = sorted(n for value in counts.elements() if (n := number_of(value)) is not None)
         numeric = len(numbers) == counts.total() and len(counts) > 1
@@ -67,6 +70,7 @@ def view(text: str, rows: list[list[str]]) -> list[ParameterView]:
             ParameterView(
                 at + 1,
                 name,
+                target[0] if target else "",
                 kind_of_all(counts.elements()),
                 len(counts),
                 counts.most_common(_SAMPLES),

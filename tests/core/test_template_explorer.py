@@ -100,7 +100,17 @@ def test_one_in_full(space: Workspace) -> None:
     assert sum(n for _, n in found["histogram"]["buckets"]) == found["count"] == 720
     assert space.template(found["id"][:6])["id"] == found["id"]
     cache = space.template(one(space, "cache")["id"])
-    assert [(p["name"], p["type"]) for p in cache["parameters"]] == [("from", "ip"), ("port", "integer")]
+    assert [(p["name"], p["field"], p["type"]) for p in cache["parameters"]] == [
+        ("from", "source.ip", "ip"), ("port", "source.port", "integer"),
+    ]  # fmt: skip
+
+
+def test_named_parameters_are_fields_of_the_search(space: Workspace) -> None:
+    found = space.search("source.ip:10.0.0.1", limit=100)
+    assert found["total"] == 15
+    assert {h["fields"]["source.ip"] for h in found["hits"]} == {"10.0.0.1"}
+    assert space.search("source.ip:10.0.0.1 source.port:4001", limit=1)["total"] == 1
+    assert space.search("user.name:ann", limit=1)["total"] == 240
 
 
 def test_an_unknown_id_names_the_nearest(space: Workspace) -> None:

@@ -296,9 +296,9 @@ class FakeWorkspace:
             raise NotFound(f"There is no template {template_id!r}.", fix="GET /api/v1/templates lists them")
         lines = [line for line in self.lines if line["template_id"] == template_id]
         course = {"step_s": 300, "buckets": _buckets(lines, 300)}
-        parameter = {"position": 1, "name": XSS, "type": "word", "distinct": 2, "top": [[XSS, 3], [CONTROL, 1]],
+        parameter = {"position": 1, "name": XSS, "field": "", "type": "word", "distinct": 2, "top": [[XSS, 3], [CONTROL, 1]],
                      "quantiles": []}  # fmt: skip
-        numbers = {"position": 2, "name": "took", "type": "duration", "distinct": 40, "top": [["5ms", 3]],
+        numbers = {"position": 2, "name": "took", "field": "labels.took", "type": "duration", "distinct": 40, "top": [["5ms", 3]],
                    "quantiles": [0.001, 0.005, 0.01, 0.5, 2.0]}  # fmt: skip
         return {**self._template(template_id), "entities": ["db1", "5432"],
                 "sample": lines[0]["message"] if lines else "", "alias_of": "", "alias_by": "", "split_of": "",
