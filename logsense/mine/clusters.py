@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from logsense.mine.masks import WILDCARD
-from logsense.mine.tokens import Roles, render
+from logsense.mine.tokens import Roles, render, without_digits
 from logsense.mine.tokens import split as split_tokens
 from logsense.mine.tree import TreeOptions, new_cluster, new_tree
 
@@ -210,7 +210,8 @@ class ServiceClusters:
                 self._alias(gone, keep)
             wider = [*keep.tokens[:i], WILDCARD, *keep.tokens[i + 1 :]]
             changed += [*others, *self._retext(keep, wider)]
-            break
+            # Now that this position varies, the template may differ from others in one more only.
+            return changed + self._merge_around(self.resolve(keep.number))
         return changed
 
     def _open_to(self, cluster: Cluster) -> Cluster | None:
@@ -229,13 +230,16 @@ class ServiceClusters:
         return a.layout == b.layout and a.tokens[:i] == b.tokens[:i] and a.tokens[i + 1 :] == b.tokens[i + 1 :]
 
     def _hole_keys(self, cluster: Cluster) -> Iterator[tuple[int, int]]:
-        """(key, position) of every position that may turn out to be a variable: never a state, and the first token,
-        which is nearly always the kind of message, only where much else agrees."""
+        """(key, position) of every position that may turn out to be a variable: never a state. The first token, which
+        is nearly always the kind of message, and the only word of a message are one only where much else agrees, or
+        among those that differ in digits (``IRQ5``, ``IRQ7``)."""
         tokens, literal = cluster.tokens, sum(len(t) > 1 and t != WILDCARD for t in cluster.tokens)
-        for i in range(0 if literal > self._options.agree_first else 1, len(tokens)):
-            token = tokens[i]
-            if literal > 1 and token != WILDCARD and not self._roles.is_fixed(token):
-                yield hash((cluster.layout, i, *tokens[:i], "", *tokens[i + 1 :])), i
+        for i, token in enumerate(tokens):
+            if token != WILDCARD and not self._roles.is_fixed(token):
+                free = literal > (1 if i else self._options.agree_first)
+                kind = "" if free else without_digits(token)
+                if kind != token:
+                    yield hash((cluster.layout, i, *tokens[:i], kind, *tokens[i + 1 :])), i
 
     def _index(self, cluster: Cluster) -> None:
         self._by_text[cluster.text] = cluster.number

@@ -21,7 +21,7 @@ _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _VERSIONED = re.compile(r"(?i)ipv\d|[a-z]*v\d|sha\d+|md\d|utf\d+")
 _QUALIFIERS = re.compile(r"(?<=\w)[.$/](?=\w)")
 # Masking leaves such a token only where it is a status: "404", "40P01".
-_CODE = re.compile(r"\d+|(?=[A-Z]*\d)[\dA-Z]{5}")
+_CODE = re.compile(r"\d+|(?=(?:[A-Z]*\d){3})[\dA-Z]{5}")
 DELIMITERS = frozenset("=:,;()[]{}<>\"'|")
 _DETERMINERS = frozenset(("the", "a", "an", "this", "that", "all", "any", "its", "it"))
 _QUOTES = frozenset("\"'")
@@ -47,6 +47,11 @@ def render(tokens: Sequence[str], layout: str) -> str:
             out.append(" ")
         out.append(token)
     return "".join(out)
+
+
+def without_digits(token: str) -> str:
+    """``token`` with every number in it replaced by ``#``: ``eth0`` and ``eth12`` give the same."""
+    return _DIGITS.sub("#", token)
 
 
 class Roles:
@@ -75,7 +80,7 @@ class Roles:
         ``eth0:`` and ``eth1:``, which differ in digits only."""
         if i + 1 >= len(other) or other[i + 1] not in (":", "("):
             return False
-        return _DIGITS.sub("0", one[i]) != _DIGITS.sub("0", other[i])
+        return without_digits(one[i]) != without_digits(other[i])
 
     def is_fixed(self, token: str) -> bool:
         """Delimiters, full stops and states never become wildcards."""

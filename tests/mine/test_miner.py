@@ -173,6 +173,19 @@ def test_who_speaks_becomes_a_variable_only_where_much_else_agrees():
     assert len(texts(miner)) == len(names)
 
 
+def test_first_words_that_differ_in_digits_only_are_one_message():
+    miner, _ = mined([f"IRQ{n} -> pin" for n in range(3, 30)])
+    assert texts(miner) == ["<*> -> pin"]
+    miner, _ = mined([f"{name} -> pin" for name in ("alpha", "beta", "gamma", "delta", "eps")])
+    assert len(texts(miner)) == 5
+
+
+def test_two_positions_that_vary_become_variables_one_after_the_other():
+    hosts, volumes = ("ares", "zeus", "hera", "iris", "eris"), ("tank", "pond", "lake", "pool9", "sea")
+    miner, _ = mined([f"scrubbed {v} completely while {h} slept" for _ in range(2) for h in hosts for v in volumes])
+    assert texts(miner) == ["scrubbed <*> completely while <*> slept"]
+
+
 def test_one_template_for_a_statement_with_other_literals():
     miner, _ = mined(
         [
