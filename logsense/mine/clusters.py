@@ -11,7 +11,7 @@ Three steps, each online, bounded and deterministic:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from logsense.mine.masks import WILDCARD
@@ -114,12 +114,13 @@ class ServiceClusters:
         same = self._by_text.get(cluster.text)
         if same is not None:  # a generalised template of another length renders to the same text
             return Outcome(self.resolve(same))
-        known = self._open_to(cluster)
+        holes = list(self._hole_keys(cluster))
+        known = self._open_to(cluster, holes)
         if known is not None:
             return Outcome(known)
         self._file(cluster)
-        self._index(cluster)
-        changed = self._merge_around(cluster)
+        self._index(cluster, holes)
+        changed = self._merge_around(cluster, holes)
         return Outcome(self.resolve(cluster.number), born=True, changed=changed)
 
     def _skeleton(self, tokens: list[str], layout: str) -> list[str]:
@@ -197,9 +198,9 @@ class ServiceClusters:
         del self._drain.id_to_cluster[cluster.number]
         self._first_tokens[cluster.layout, cluster.first] -= 1
 
-    def _merge_around(self, cluster: Cluster) -> list[Cluster]:
+    def _merge_around(self, cluster: Cluster, holes: Sequence[tuple[int, int]]) -> list[Cluster]:
         changed: list[Cluster] = []
-        for hole, i in list(self._hole_keys(cluster)):
+        for hole, i in holes:
             alike = [n for n in self._holes.get(hole, ()) if self._differ_only_at(self.clusters[n - 1], cluster, i)]
             if len(alike) < self._options.merge_at:
                 continue
@@ -211,12 +212,13 @@ class ServiceClusters:
             wider = [*keep.tokens[:i], WILDCARD, *keep.tokens[i + 1 :]]
             changed += [*others, *self._retext(keep, wider)]
             # Now that this position varies, the template may differ from others in one more only.
-            return changed + self._merge_around(self.resolve(keep.number))
+            keep = self.resolve(keep.number)
+            return changed + self._merge_around(keep, list(self._hole_keys(keep)))
         return changed
 
-    def _open_to(self, cluster: Cluster) -> Cluster | None:
+    def _open_to(self, cluster: Cluster, holes: Sequence[tuple[int, int]]) -> Cluster | None:
         """The template of which ``cluster`` is one more value, at a position that varied before."""
-        for hole, _ in self._hole_keys(cluster):
+        for hole, _ in holes:
             number = self._open.get(hole)
             if number is None:
                 continue
@@ -234,16 +236,19 @@ class ServiceClusters:
         is nearly always the kind of message, and the only word of a message are one only where much else agrees, or
         among those that differ in digits (``IRQ5``, ``IRQ7``)."""
         tokens, literal = cluster.tokens, sum(len(t) > 1 and t != WILDCARD for t in cluster.tokens)
+        is_fixed, key = self._roles.is_fixed, [cluster.layout, "", *tokens]
         for i, token in enumerate(tokens):
-            if token != WILDCARD and not self._roles.is_fixed(token):
+            if token != WILDCARD and not is_fixed(token):
                 free = literal > (1 if i else self._options.agree_first)
                 kind = "" if free else without_digits(token)
                 if kind != token:
-                    yield hash((cluster.layout, i, *tokens[:i], kind, *tokens[i + 1 :])), i
+                    key[1], key[i + 2] = str(i), kind
+                    yield hash(tuple(key)), i
+                    key[i + 2] = token
 
-    def _index(self, cluster: Cluster) -> None:
+    def _index(self, cluster: Cluster, holes: Sequence[tuple[int, int]] | None = None) -> None:
         self._by_text[cluster.text] = cluster.number
-        for hole, _ in self._hole_keys(cluster):
+        for hole, _ in self._hole_keys(cluster) if holes is None else holes:
             self._holes.setdefault(hole, []).append(cluster.number)
 
     def _unindex(self, cluster: Cluster) -> None:
