@@ -115,7 +115,8 @@ class EditedTemplates:
         self._aliases.update(merged)
         self._follow(changed)
         if news or self._stale or (merged and self._log):
-            templates = {t.id: t for t in self._all()}
+            # A template that was merged at its birth has no lines and no times: it is not shown, as ever.
+            templates = {t.id: t for t in self._all() if t.count}
             if news or merged:
                 self._rebuild(templates)
             # All of them: an edit may touch a whole family, and people edit seldom.

@@ -201,6 +201,14 @@ def test_edits_are_applied_between_batches(bench: Bench) -> None:
     assert bench.shown[first.template_id].label == "disk full"
 
 
+def test_templates_that_never_had_a_line_are_not_shown(bench: Bench) -> None:
+    out = bench.lines(*(f"rebuilding the {name} cache now" for name in ("alpha", "beta", "gamma", "delta", "eps")))
+    bench.edit(kind="rename", template_id=out[0].template_id, label="rebuilt")
+    bench.checkpoint()
+    assert min(t.first_seen_ns for t in bench.shown.values()) == T0
+    assert bench.total() == 5
+
+
 def test_noise_is_counted_by_the_miner_and_by_no_detector(bench: Bench) -> None:
     (noise,) = bench.lines("health check ok")
     bench.edit(kind="noise", template_id=noise.template_id)
