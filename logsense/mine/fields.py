@@ -69,8 +69,8 @@ def _target(before: str, piece: str, previous: Target) -> Target:
     if match := _KEY.search(before):
         key = match[1].lower().rstrip(".-")
         return _KEYS.get(key, (LABEL + key, _TEXT))
-    if piece.strip(" ()[]:,") == "port" and previous and previous[1] == _ADDRESS:
-        return previous[0].replace(".ip", ".port"), _PORT
+    if piece.strip(" ()[]:,") == "port" and previous and previous[1] in (_ADDRESS, _NAME):
+        return previous[0].replace(".ip", ".port").replace("user.name", "source.port"), _PORT
     match = _WORD.search(before)
     word = match[1].lower() if match else ""
     if word in _WORDS:
@@ -128,6 +128,14 @@ class ParameterFields:
         for target, value in zip(wanted, values, strict=True):
             if target is None or target[0] in fields or not value or len(value) > MAX_VALUE or value == WILDCARD:
                 continue
+            if target[1] == _NAME and " " in value:
+                # "user ann 10.0.0.1 port 22": variables side by side are one.
+                value, _, address = value.partition(" ")
+                if not is_ip(address):
+                    continue
+                fields.setdefault("source.ip", address)
+            if target[0] == "source.port" and "source.ip" not in fields:
+                continue  # a port of whom?
             found = convert(value, target[1])
             if found is not None and added < MAX_FIELDS:
                 fields[target[0]] = found

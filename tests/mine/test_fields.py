@@ -34,11 +34,19 @@ def test_the_sender_of_a_line() -> None:
         ("moved from 10.0.0.1 or from 10.0.0.2", {}),
         ("removed 7 files from /var/tmp/x1", {}),
         ("took 5 ms", {}),
+        ("moved away from db1 port 22", {}),
         ("request id=77 of size=5kB done", {"labels.id": "77", "labels.size": "5kB"}),
     ],
 )
 def test_what_becomes_a_field(line: str, fields: dict[str, object]) -> None:
     assert fields_of(line)[0] == fields
+
+
+def test_a_user_and_an_address_side_by_side() -> None:
+    lines = [f"closed by invalid user {who} 10.0.0.{n} port {n} [x]" for n, who in enumerate(("ann", "bob", "eve"), 1)]
+    found = fields_of(*lines, "closed by invalid user ann blake port 22 [x]")
+    assert found[1] == {"user.name": "bob", "source.ip": "10.0.0.2", "source.port": 2}
+    assert "user.name" not in found[3]
 
 
 def test_what_was_stated_or_parsed_wins() -> None:
