@@ -24,7 +24,7 @@ from logsense.enricher import BackgroundEnricher
 from logsense.errors import LogsenseError
 from logsense.front import Parsed
 from logsense.incidents import Decisions, Estates, Incidents, Meaning, Silences, effective, similar
-from logsense.mine import Miner
+from logsense.mine import EditedTemplates, Miner, ParameterFields
 from logsense.predict.forecaster import Forecaster
 from logsense.predict.windows import HostWindow, TemplateCount, WindowSignal
 from logsense.record import LEVELS, Incident, LogRecord, MetricPoint, RawEvent, Signal
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: The steps of a batch, in order: each names a method of ``Pipeline`` that takes and returns the records.
-ORDER = ("mine", "depend", "count", "index")
+ORDER = ("mine", "depend", "name", "edit", "count", "index")
 SECOND = 1_000_000_000
 #: Lines this much older than the newest closed window are history rather than stragglers.
 BACKFILL_AGE_S = 600
@@ -85,6 +85,8 @@ class Pipeline:
         data.mkdir(parents=True, exist_ok=True)
         self.index = registry.open_index(data, settings, writer=True, waiting=waiting)
         self.miner = Miner(settings.section("mine"))
+        self.names = ParameterFields(self.miner.text_of) if self.miner.options.fields else None
+        self.edits = EditedTemplates(self.miner.templates)
         self.live = Lane(settings, self._text_of)
         # Old lines that come when time has passed them (a file of last night sent to a running server) are
         # analysed on their own, by detectors that start afresh. Such a lane is not kept over a restart.
@@ -115,8 +117,8 @@ class Pipeline:
         self.db.execute("PRAGMA synchronous=FULL")
         self.db.execute("CREATE TABLE IF NOT EXISTS worker_state (name TEXT PRIMARY KEY, value TEXT)")
         self._stateful = (
-            self.miner, self.live.windows, *self.live.detectors, self.alerts, self.dependencies, self.silences,
-            self.incidents, self.forecaster,
+            self.miner, self.edits, self.live.windows, *self.live.detectors, self.alerts, self.dependencies,
+            self.silences, self.incidents, self.forecaster,
         )  # fmt: skip
         for component in self._stateful:
             component.load(self.db)
@@ -152,6 +154,12 @@ class Pipeline:
         self.dependencies.learn(records)
         return records
 
+    def _step_name(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
+        return self.names.process(records) if self.names is not None else records
+
+    def _step_edit(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
+        return self.edits.process(records)
+
     def _step_count(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
         self._last_received |= {r.source: r.ingested_ns for r in records}
         self._to_windows(records, [])
@@ -166,6 +174,7 @@ class Pipeline:
         self._hear([(r.host, r.timestamp_ns) for r in records])
         self._estate |= {r.host: r.pipeline for r in records}
         self._hear([(p.host, p.timestamp_ns) for p in points])
+        records = self.edits.counted(records)
         border = self.live.windows.closed_ns - BACKFILL_AGE_S * SECOND
         times = [r.timestamp_ns for r in records] + [p.timestamp_ns for p in points]
         if times and min(times) < border:
@@ -203,16 +212,17 @@ class Pipeline:
         self.position = position if position is not None else self.position
 
     def has_news(self) -> bool:
-        """True when the models have finished something that waits to be written."""
-        return self.enricher is not None and self.enricher.finished()
+        """True when models or people have finished something that waits to be written."""
+        return self.edits.pending(self.db) or (self.enricher is not None and self.enricher.finished())
 
     def _enrich(self) -> None:
         if self.enricher is not None:
             for templates, vectors in self.enricher.take():
                 self.miner.enriched(templates)
                 self.meaning.put([t.id for t in templates], vectors)
+                self.edits.enriched(templates)
                 self.index.put_template_vectors([t.id for t in templates], vectors, self.enricher.model)
-        changed = self.miner.changed()
+        changed = self.edits.refresh(self.db, self.miner.changed())
         if changed:
             self._texts.update((t.id, t.text) for t in changed)
             self.index.put_templates(changed)
@@ -248,7 +258,7 @@ class Pipeline:
 
     def _analyse_window(self, window: Window, lane: Lane, *, ended: bool) -> None:
         self.index.write_metrics(derived_points(window))
-        signals = lane.score(window)
+        signals = [s for s in lane.score(window) if not self.edits.hushed(s)]
         if ended:
             # What was read to its end says nothing about the time after it: a host is not silent where its files end.
             signals = [s for s in signals if s.kind != "log.silence" or self._heard_after(s)]

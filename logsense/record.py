@@ -88,6 +88,13 @@ class Template:
     keywords: list[str] = field(default_factory=list)
     entities: list[str] = field(default_factory=list)
     enriched_version: int = 0
+    # What people changed (``mine.edits``): a name beside the text, a mark, who made it an alias ("" the miner,
+    # "user"), and of which template by which edit it was split off.
+    label: str = ""
+    noise: bool = False
+    alias_by: str = ""
+    split_of: str = ""
+    split_edit: int = 0
 
 
 @dataclass(slots=True)

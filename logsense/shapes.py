@@ -57,7 +57,8 @@ def template_dict(template: Template) -> dict[str, Any]:
     return {
         "id": template.id, "template": template.text, "version": template.version, "count": template.count,
         "level": template.level, "service": template.service, "first_seen": iso(template.first_seen_ns),
-        "last_seen": iso(template.last_seen_ns), "keywords": template.keywords,
+        "last_seen": iso(template.last_seen_ns), "keywords": template.keywords, "label": template.label,
+        "noise": template.noise,
     }  # fmt: skip
 
 

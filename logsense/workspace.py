@@ -10,13 +10,13 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logsense import handling, registry
 from logsense.config import Settings
 from logsense.errors import BadInput, LogsenseError, NotFound
+from logsense.explorer import Explorer
 from logsense.record import Hit, Incident, LogRecord, Query, Template
 from logsense.shapes import (
     charts,
@@ -28,7 +28,6 @@ from logsense.shapes import (
     query_dict,
     record_dict,
     signal_dict,
-    template_dict,
 )
 from logsense.timefmt import iso, nice_step_ns
 
@@ -49,6 +48,7 @@ class Workspace:
         self.data = data
         self.settings = settings or Settings()
         self.index: Index = registry.open_index(data, self.settings, writer=False)
+        self.explorer = Explorer(self.index, data)
         self._searcher: Searcher | None = None
         self._embedder: Any = None
         self._models_state = "off"
@@ -245,37 +245,39 @@ class Workspace:
 
     # -- templates ----------------------------------------------------------------------------------------------
 
-    def templates(self, *, limit: int = 200, order: str = "count") -> list[dict[str, Any]]:
-        """{"id", "template", "version", "count", "level", "service", "first_seen", "last_seen", "keywords"}."""
-        keys: dict[str, Callable[[Template], Any]] = {
-            "count": lambda t: (-t.count, t.id),
-            "new": lambda t: (-t.first_seen_ns, t.id),
-            "last": lambda t: (-t.last_seen_ns, t.id),
-        }
-        if order not in keys:
-            raise BadInput(f"Unknown order {order!r}.", fix=f"use one of {', '.join(keys)}")
-        known = {t.id: t for t in self.index.templates()}
-        live = {t.id: replace(t) for t in known.values() if not t.alias_of}
-        for t in known.values():
-            if t.alias_of in live:  # lines counted before the merge belong to the survivor
-                live[t.alias_of].count += t.count
-        return [template_dict(t) for t in sorted(live.values(), key=keys[order])[:limit]]
+    def templates(self, **options: Any) -> list[dict[str, Any]]:
+        """{"id", "template", "label", "noise", "version", "count", "share", "level", "service", "first_seen",
+        "last_seen", "keywords", "new", "rare", "merged": n}, with ``course`` also {"course": {"step_s", "buckets"}}.
 
-    def template(self, template_id: str) -> dict[str, Any]:
-        """As in templates, plus {"entities", "sample", "alias_of", "histogram", "hits": [latest lines]}."""
-        template = self.index.get_template(template_id)
-        if template is None:
-            raise NotFound(f"There is no template {template_id!r}.", fix="`GET /api/v1/templates` lists them")
-        query = Query(template_ids=[template.id])
-        _, hits = self.index.search(query, limit=10, by_time=True)
-        return {
-            **template_dict(template),
-            "entities": template.entities,
-            "sample": template.sample,
-            "alias_of": template.alias_of,
-            "histogram": self._histogram(query),
-            "hits": [hit_dict(h) for h in hits],
-        }
+        ``limit``, ``order`` (count, new, last, rare, text), ``from_``, ``to`` (then counts are those of that time),
+        ``text``, ``service``, ``only_new``, ``only_rare``, ``noise`` (hide, show, only), ``course``.
+        """
+        return self.explorer.listing(**options)
+
+    def template(self, template_id: str, **options: Any) -> dict[str, Any]:
+        """As in templates, plus {"entities", "sample", "alias_of", "alias_by", "versions", "aliases", "split_into",
+        "edits", "parameters": [{"position", "name", "type", "distinct", "top", "quantiles"}], "sampled", "hosts",
+        "histogram", "hits": [latest lines]}. The beginning of an id will do. ``from_`` and ``to`` choose the lines."""
+        return self.explorer.detail(template_id, **options)
+
+    def template_drift(self, **options: Any) -> dict[str, Any]:
+        """{"baseline": [from, to], "compared": [from, to], "new", "vanished", "changed": [template, "before", "after",
+        "rate_before", "rate_after", "score"]}. ``from_``, ``to``, ``baseline`` (its start)."""
+        return self.explorer.drift(**options)
+
+    def edit_template(self, kind: str, template_id: str = "", **members: Any) -> dict[str, Any]:
+        """rename (``label``), merge (``into``, ``force``), split (``parameter``), noise (``on``) or undo (``undoes``);
+        ``by`` and ``note`` say who and why. Returns the entry of the log; a running worker applies it in a second."""
+        from logsense.editing import Wish, edit
+
+        return edit(self.explorer, Wish(kind, template_id, **members))
+
+    def template_edits(self) -> list[dict[str, Any]]:
+        """Every edit, newest first: {"edit", "kind", "id", "at", "by", "note", …, "holds"}."""
+        from logsense.explorer import edit_dict
+
+        log = self.explorer.log.read()
+        return [edit_dict(edit, log) for edit in reversed(log)]
 
     # -- forecasts, hosts, metrics ------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Commands that answer: search, incidents, diagnose, forecast, templates, doctor."""
+"""Commands that answer: search, incidents, diagnose, forecast, doctor."""
 
 from __future__ import annotations
 
@@ -45,7 +45,6 @@ def add_to(app: typer.Typer) -> None:
     app.command()(incidents)
     app.command()(diagnose)
     app.command()(forecast)
-    app.command()(templates)
     app.command()(doctor)
 
 
@@ -250,26 +249,6 @@ def forecast(
         ),
         empty="No forecasts yet: they start once a host has sent lines or metrics for some minutes.",
     )  # fmt: skip
-
-
-def templates(
-    order: Annotated[str, typer.Option(help="count, new or last.")] = "count",
-    limit: Limit = 40,
-    data: Data = DEFAULT_DATA,
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """List the message types that were mined."""
-    rows = workspace(data, config).templates(limit=limit, order=order)
-    if json:
-        print_json(rows)
-        return
-    table(
-        "",
-        [">count", "id", "service", "level", "template"],
-        ((r["count"], r["id"], r["service"], r["level"], r["template"]) for r in rows),
-        empty="No templates yet.",
-    )
 
 
 def doctor(data: Data = DEFAULT_DATA, config: Config = None, json: Json = False) -> None:

@@ -20,15 +20,15 @@ from logsense.mine.tokens import Roles
 
 @dataclass(frozen=True, slots=True)
 class TreeOptions:
-    """How alike two lines must be. Chosen by leaving one of twelve systems out.
+    """How alike two lines must be. Chosen by leaving one of twelve systems out (``benchmarks/mine_constants.py``).
 
-    The accuracy is flat around these values: 1 or 6 words behind a preposition, 1 for names and merging at 3 or at 10
-    values change the mean GA and FGA by at most 0.001, 4 words for names cost 0.007 FGA; merging at 2 costs 0.05 GA,
-    never letting a wildcard meet a word or a preposition announce a value 0.02.
+    The accuracy is flat around these values: all others tried there change the mean GA by at most 0.001 and the mean
+    FGA by at most 0.007, but for merging at 2 values, which costs 0.05 GA. Never letting a wildcard meet a word or a
+    preposition announce a value costs 0.02 GA.
     """
 
     #: Literal words that must agree for a difference behind a preposition to count as one of value.
-    agree_preposition: int = 4
+    agree_preposition: int = 6
     #: The same where both tokens look like names (digits or punctuation in them), wherever they stand.
     agree_name: int = 2
     #: The same for a wildcard meeting a word.
@@ -38,6 +38,8 @@ class TreeOptions:
     #: Templates in one leaf; further lines there share one template per set of states, because so many of them
     #: mean free text, and every one is compared with a new line.
     max_leaf: int = 100
+    #: Literal words besides the first that must agree for the first to become a variable.
+    agree_first: int = 4
     #: Distinct values at one position of otherwise equal templates that make it a variable.
     merge_at: int = 4
 
@@ -137,7 +139,7 @@ def agreement(
             continue
         if WILDCARD in (a, b):
             needed = options.agree_wildcard
-        elif roles.is_name(a) and roles.is_name(b):
+        elif roles.is_name(a) and roles.is_name(b) and not roles.labels(template, tokens, i):
             needed = options.agree_name
         elif strength == 1 and not (roles.is_ordinary(a) or roles.is_ordinary(b)):
             needed = options.agree_preposition

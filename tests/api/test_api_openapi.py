@@ -17,6 +17,7 @@ EXPECTED = {
     "/api/v1/incidents/{incident_id}/merge",
     "/api/v1/incidents/{incident_id}/summary",
     "/api/v1/incidents/{incident_id}/split",
+    "/api/v1/templates/{template_id}/{kind}", "/api/v1/template-drift", "/api/v1/template-edits",
     "/api/v1/incidents/{incident_id}/{kind}", "/api/v1/templates", "/api/v1/templates/{template_id}",
     "/api/v1/forecasts", "/api/v1/metrics/series", "/api/v1/diagnose", "/api/v1/evidence/{evidence_id}",
     "/api/v1/overview", "/api/v1/hosts", "/api/v1/sources", "/api/v1/models", "/healthz", "/readyz", "/metrics",
