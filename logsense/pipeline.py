@@ -116,7 +116,9 @@ class Pipeline:
         self.position: str | None = row[0] if row else None
         row = self.db.execute("SELECT value FROM worker_state WHERE name = 'pending'").fetchone()
         held = [RawEvent(*event) for event in json.loads(row[0])] if row else []
-        self._past = self.index.source_stats()
+        # The index's own copy may be ahead of the position after a crash; a folder of an older version has only that.
+        row = self.db.execute("SELECT value FROM worker_state WHERE name = 'counters'").fetchone()
+        self._past: dict[str, dict[str, Any]] = json.loads(row[0]) if row else self.index.source_stats()
         self._texts.update((t.id, t.text) for t in self.miner.templates())
         self._take(self.parser.resume(held), replay=True)
 
@@ -185,7 +187,8 @@ class Pipeline:
         replays a few batches, whose ids are replaced in the index and whose counts were not saved yet.
         """
         self._enrich()
-        self.index.put_source_stats(self.stats())
+        counters = self.stats()
+        self.index.put_source_stats(counters)
         self.index.commit()
         self.db.execute("BEGIN IMMEDIATE")
         try:
@@ -193,6 +196,7 @@ class Pipeline:
                 component.save(self.db)
             held = [[e.message, e.source, e.received_ns, e.fields, e.id] for e in self.parser.pending()]
             self.db.execute("INSERT OR REPLACE INTO worker_state VALUES ('pending', ?)", (json.dumps(held),))
+            self.db.execute("INSERT OR REPLACE INTO worker_state VALUES ('counters', ?)", (json.dumps(counters),))
             if position is not None:
                 self.db.execute("INSERT OR REPLACE INTO worker_state VALUES ('position', ?)", (position,))
             self.db.execute("COMMIT")

@@ -50,11 +50,14 @@ class Worker:
         self._replay = True  # until the spool was read to its end once, entries may be in the index already
         self._stop = False
 
-    def run(self) -> None:
-        """Until SIGTERM, SIGINT or the death of the parent process; what was read is committed before the end."""
+    def run(self, parent: int = 0) -> None:
+        """Until SIGTERM, SIGINT or the death of the parent process; what was read is committed before the end.
+
+        ``parent`` is the process that started this one: it may have died while this one was loading.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        parent = os.getppid()
+        parent = parent or os.getppid()
         self.run_until(lambda: self._stop or os.getppid() != parent)
 
     def run_until(self, stop: Callable[[], bool]) -> None:
