@@ -61,9 +61,9 @@ def worker(
 ) -> None:
     """Move lines from the spool to the index (started by `serve`)."""
     from logsense.config import load_settings
-    from logsense.worker import Worker
+    from logsense.worker import work
 
-    Worker(data, load_settings(config)).run(parent)
+    work(data, load_settings(config), parent)
 
 
 def demo(
