@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from logsense.parse import derive_records
 from logsense.parse.convert import ip, set_address, unhex
 from logsense.record import LogRecord
 
@@ -342,4 +343,5 @@ DERIVATIONS: dict[str, Callable[[LogRecord], Any]] = {
     "journal_bytes": journal_bytes,
     "php_level": php_level,
     "eve_message": eve_message,
+    **derive_records.DERIVATIONS,
 }
