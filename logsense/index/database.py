@@ -47,8 +47,9 @@ class Database:
             try:
                 yield self._db
             except sqlite3.Error as error:
-                raise refusal(error)(
-                    "the index database refused",
+                kind = refusal(error)
+                raise kind(
+                    "the index cannot be written" if kind is IndexUnavailable else "the index database refused",
                     why=str(error),
                     where=str(self.path),
                     fix="check free space there and that no other program holds the file",

@@ -50,7 +50,7 @@ def split_url(target: str) -> tuple[tuple[str, str], ...]:
             domain, _, target_port = target.rpartition(":")
             parts += [("url.domain", domain), ("url.port", target_port)]
     if query:
-        parts.append(("url.query", query))
+        parts.append(("url.query", unquote(query)))
     return tuple(parts)
 
 
@@ -248,6 +248,16 @@ def forwarded(record: LogRecord) -> None:
         record.fields["network.forwarded_ip"] = addresses
 
 
+def virtual_host(record: LogRecord) -> None:
+    """The host that was asked for, where the line begins with it, is the destination of the request."""
+    fields = record.fields
+    name = fields.get("url.domain")
+    if name:
+        fields["destination.ip" if ip(name) else "destination.domain"] = name
+        if "url.port" in fields:
+            fields["destination.port"] = int(fields["url.port"])
+
+
 _ELEMENT = re.compile(r"\[([^\s=\]\"]+)((?: [^\s=\]\"]+=\"(?:[^\"\\]|\\.)*+\")*+)\]", re.DOTALL)
 _PARAMETER = re.compile(r" ([^\s=\]\"]+)=\"((?:[^\"\\]|\\.)*+)\"", re.DOTALL)
 
@@ -336,6 +346,7 @@ DERIVATIONS: dict[str, Callable[[LogRecord], Any]] = {
     "sessions_closed": sessions_closed,
     "client_address": client_address,
     "forwarded": forwarded,
+    "virtual_host": virtual_host,
     "structured_data": structured_data,
     "ssh_outcome": ssh_outcome,
     "sudo_outcome": sudo_outcome,
