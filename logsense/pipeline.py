@@ -11,7 +11,8 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from logsense.config import Settings
 from logsense.detect import FOREVER, Alerts, Window, Windows, derived_points
 from logsense.diagnosis import explain
 from logsense.enricher import BackgroundEnricher
-from logsense.errors import LogsenseError
+from logsense.errors import IndexUnavailable, LogsenseError
 from logsense.front import Parsed
 from logsense.incidents import Decisions, Estates, Incidents, Meaning, Silences, effective, similar
 from logsense.mine import EditedTemplates, Miner, ParameterFields
@@ -113,9 +114,10 @@ class Pipeline:
         self._estate: dict[str, str] = {}
         self._last_received: dict[str, int] = {}
         self.db = sqlite3.connect(data / "state.db", isolation_level=None)
-        self.db.execute("PRAGMA journal_mode=WAL")
-        self.db.execute("PRAGMA synchronous=FULL")
-        self.db.execute("CREATE TABLE IF NOT EXISTS worker_state (name TEXT PRIMARY KEY, value TEXT)")
+        with self._state():
+            self.db.execute("PRAGMA journal_mode=WAL")
+            self.db.execute("PRAGMA synchronous=FULL")
+            self.db.execute("CREATE TABLE IF NOT EXISTS worker_state (name TEXT PRIMARY KEY, value TEXT)")
         self._stateful = (
             self.miner, self.edits, self.live.windows, *self.live.detectors, self.alerts, self.dependencies,
             self.silences, self.incidents, self.forecaster,
@@ -129,7 +131,9 @@ class Pipeline:
         self.held = [RawEvent(*event) for event in json.loads(row[0])] if row else []
         self.parsed: dict[str, dict[str, int]] = {}  # what the parser counted per source, as of the last batch taken
         self._formats: dict[str, str] = {}
-        self._past = self.index.source_stats()
+        # The index's own copy may be ahead of the position after a crash; a folder of an older version has only that.
+        row = self.db.execute("SELECT value FROM worker_state WHERE name = 'counters'").fetchone()
+        self._past: dict[str, dict[str, Any]] = json.loads(row[0]) if row else self.index.source_stats()
         self._texts.update((t.id, t.text) for t in self.miner.templates())
 
     # -- lines --------------------------------------------------------------------------------------------------
@@ -195,21 +199,39 @@ class Pipeline:
         replays a few batches, whose ids are replaced in the index and whose counts were not saved yet.
         """
         self._enrich()
-        self.index.put_source_stats(self.stats())
+        counters = self.stats()
+        self.index.put_source_stats(counters)
         self.index.commit()
-        self.db.execute("BEGIN IMMEDIATE")
-        try:
-            for component in self._stateful:
-                component.save(self.db)
-            held = [[e.message, e.source, e.received_ns, e.fields, e.id] for e in self.held]
-            self.db.execute("INSERT OR REPLACE INTO worker_state VALUES ('pending', ?)", (json.dumps(held),))
-            if position is not None:
-                self.db.execute("INSERT OR REPLACE INTO worker_state VALUES ('position', ?)", (position,))
-            self.db.execute("COMMIT")
-        except BaseException:
-            self.db.execute("ROLLBACK")
-            raise
+        held = [[e.message, e.source, e.received_ns, e.fields, e.id] for e in self.held]
+        values = {"pending": json.dumps(held), "counters": json.dumps(counters), "position": position}
+        with self._state():
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                for component in self._stateful:
+                    component.save(self.db)
+                self.db.executemany(
+                    "INSERT OR REPLACE INTO worker_state VALUES (?, ?)",
+                    [item for item in values.items() if item[1] is not None],
+                )
+                self.db.execute("COMMIT")
+            except BaseException:
+                if self.db.in_transaction:  # a full disk ends it by itself
+                    self.db.execute("ROLLBACK")
+                raise
         self.position = position if position is not None else self.position
+
+    @contextmanager
+    def _state(self) -> Iterator[None]:
+        """A disk that is full, failing or read-only is waited for, as for the index itself."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise IndexUnavailable(
+                "the state of the pipeline cannot be written",
+                why=str(error),
+                where=str(self.data / "state.db"),
+                fix="check free space and permissions there; nothing acknowledged is lost, indexing resumes by itself",
+            ) from error
 
     def has_news(self) -> bool:
         """True when models or people have finished something that waits to be written."""
@@ -337,10 +359,13 @@ class Pipeline:
         return rows
 
     def close(self) -> None:
+        """Let go of everything, also when the index refuses to."""
         if self.enricher is not None:
             self.enricher.close()
-        self.index.close()
-        self.db.close()
+        try:
+            self.index.close()
+        finally:
+            self.db.close()
 
     def _text_of(self, template_id: str) -> str:
         return self._texts.get(template_id, "")

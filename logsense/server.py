@@ -195,7 +195,7 @@ class Server:
     async def watch_worker(self) -> None:
         """Keep the worker running; after a crash wait 1, 2, 4 … 30 s before the next start."""
         wait = 1.0
-        command = [sys.executable, "-m", "logsense", "worker", "--data", str(self.data)]
+        command = [sys.executable, "-m", "logsense", "worker", "--data", str(self.data), "--parent", str(os.getpid())]
         if self.config:
             command += ["--config", str(self.config)]
         while True:
@@ -271,7 +271,6 @@ def _listen(host: str, port: int) -> socket.socket:
         raise BadConfig(f"Cannot listen on {host}:{port}.", why=os.strerror(error.errno or 0),
                         fix="end what uses the port, or choose another with --port") from error  # fmt: skip
     listener.listen(2048)
-    listener.set_inheritable(True)
     return listener
 
 

@@ -6,14 +6,15 @@ any order of sources: then windows wait until the spool is empty, so that none c
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
+from logsense import alive
 from logsense.collector import collect_seldom
 from logsense.config import Settings, WorkerOptions
 from logsense.detect import FOREVER
@@ -23,7 +24,6 @@ from logsense.front_process import FrontProcess
 from logsense.pipeline import Pipeline, Told
 from logsense.predict.windows import HostWindow
 from logsense.spool import DiskSpool
-from logsense.workspace import HEARTBEAT
 
 log = logging.getLogger(__name__)
 
@@ -31,20 +31,74 @@ SECOND = 1_000_000_000
 IDLE_S = 0.05
 #: The spool must have been empty for this long before windows of the past are closed.
 QUIET_S = 2.0
+#: Bytes that must be free before a worker tries again to write an index that refused: a commit of some batches.
+ROOM_BYTES = 8 * 1024**2
+#: Seconds between two looks for that room.
+LOOK_EVERY_S = 1.0
+
+
+def work(data: Path, settings: Settings, parent: int = 0, config: Path | None = None) -> None:
+    """Until SIGTERM, SIGINT or the death of ``parent`` (by default of whoever started this process).
+
+    A worker that cannot write the index (the disk is full, read-only or failing) is let go with all that it has not
+    committed, which is still in the spool; once there is room another one begins where the last commit ended.
+    ``parent`` is stated because it may have died while this process was loading.
+    """
+    asked: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: asked.append(number))
+    parent = parent or os.getppid()
+    collect_seldom()
+
+    def stop() -> bool:
+        return bool(asked) or os.getppid() != parent
+
+    while not stop():
+        try:
+            Worker(data, settings, beside=True, config=config, ending=stop).run_until(stop)
+            return
+        except IndexUnavailable as error:
+            log.warning("waiting for the index: %s", error)
+            problem = f"{error.what}: {error.why}"
+        _wait_for_room(data, problem, stop)  # outside: what the error still held is let go
+
+
+def _wait_for_room(data: Path, problem: str, stop: Callable[[], bool]) -> None:
+    """Until a file of ``ROOM_BYTES`` can be written beside the index and in the data folder, or ``stop``."""
+    while not stop():
+        alive.beat(data, problem)
+        time.sleep(LOOK_EVERY_S)
+        try:
+            for folder in (data, data / "index"):
+                _try_to_write(folder / "room.probe")
+            return
+        except OSError as error:
+            problem = f"the index cannot be written: {error.strerror}"
+
+
+def _try_to_write(path: Path) -> None:
+    try:
+        with path.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, ROOM_BYTES)
+            os.fsync(file.fileno())
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 class Worker:
-    """Owns the pipeline of one data folder. ``run`` serves; ``drain`` empties the spool once and returns."""
+    """Owns the pipeline of one data folder. ``run_until`` serves; ``drain`` empties the spool once and returns."""
 
     def __init__(
         self, data: Path, settings: Settings, *, models: bool = True, told: Told | None = None,
         observe: Callable[[list[HostWindow]], None] | None = None, beside: bool = False, config: Path | None = None,
+        ending: Callable[[], bool] = lambda: False,
     ) -> None:  # fmt: skip
         """``beside``: lines are parsed in another process, which reads the settings from ``config``, unless they say
-        that one process shall do."""
+        that one process shall do. ``ending`` is asked while an index on a server is waited for, also here."""
         self.data = data
         self.options: WorkerOptions = settings.section("worker")
-        self._ending: Callable[[], bool] = lambda: False
+        self._ending = ending
         self._alive_at = 0.0
         self.pipeline = Pipeline(data, settings, models=models, told=told, observe=observe, waiting=self._index_is_away)
         self.spool = DiskSpool(data / "spool", settings.section("spool"))
@@ -59,28 +113,23 @@ class Worker:
         self._last_received_ns = 0
         self._catching_up = True  # until the spool was read to its end once
         self._unsaved = False
-        self._stop = False
-
-    def run(self) -> None:
-        """Until SIGTERM, SIGINT or the death of the parent process; what was read is committed before the end."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
-        collect_seldom()
-        parent = os.getppid()
-        self.run_until(lambda: self._stop or os.getppid() != parent)
 
     def run_until(self, stop: Callable[[], bool]) -> None:
         """Move lines and analyse until ``stop`` says so; then commit and let go of everything.
 
-        While the index is away this waits. Asked to stop then, it ends without a commit: what was read since the
-        last one is still in the spool, and the next worker begins there.
+        While an index on a server is away this waits. Asked to stop then, it ends without a commit: what was read since
+        the last one is still in the spool, and the next worker begins there. Raises ``IndexUnavailable`` when the
+        index cannot be written and nobody asked to stop.
         """
         self._ending = stop
         try:
             self._move(stop)
         except IndexUnavailable as error:
+            with contextlib.suppress(IndexUnavailable):
+                self._let_go()
+            if not stop():
+                raise
             log.warning("stopped while the index was away, what is not indexed waits in the spool: %s", error.what)
-            self._let_go()
 
     def _move(self, stop: Callable[[], bool]) -> None:
         committed = busy = time.monotonic()
@@ -93,7 +142,7 @@ class Worker:
                 self._take(self.front.flush(time.time_ns()))
                 if self._unsaved or self.pipeline.has_news():
                     self.commit()
-                (self.data / HEARTBEAT).touch()
+                alive.beat(self.data)
                 committed = time.monotonic()
                 if now - busy >= QUIET_S or self._is_live():
                     self._unsaved |= self.pipeline.analyse(time.time_ns() - int(self.options.lateness_s * SECOND)) > 0
@@ -148,19 +197,16 @@ class Worker:
 
     def _let_go(self) -> None:
         self.front.close()
-        self.pipeline.close()
         self.spool.close()
+        self.pipeline.close()
 
     def _index_is_away(self, reason: str) -> bool:
         """Called while the index is waited for: the worker lives; /readyz asks the index itself. True: give up."""
         if time.monotonic() - self._alive_at >= 1:
             self._alive_at = time.monotonic()
-            (self.data / HEARTBEAT).touch()
+            alive.beat(self.data)
         return self._ending()
 
     def _is_live(self) -> bool:
         """True when the newest batch was received moments ago: there is no backlog to wait for."""
         return time.time_ns() - self._last_received_ns < 2 * QUIET_S * SECOND and not self._catching_up
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._stop = True

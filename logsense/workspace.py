@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logsense import handling, registry
+from logsense import alive, handling, registry
 from logsense.config import Settings
 from logsense.errors import BadInput, LogsenseError, NotFound
 from logsense.explorer import Explorer
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 SECOND = 1_000_000_000
 BARS = 60  # bars of a histogram: what fits on a phone and still shows a burst
-HEARTBEAT = "worker.alive"  # the worker touches this file with every commit
-HEARTBEAT_LIMIT_S = 15
 
 
 class Workspace:
@@ -382,6 +380,8 @@ class Workspace:
             if name != "metrics" or counts.get("dropped"):
                 rows.setdefault(name, {})["dropped"] = counts.get("dropped", 0)
         answer = [doctor_row(name, row) for name, row in sorted(rows.items())]
+        if problem := alive.problem(self.data):
+            answer.append({**doctor_row("index", {}), "advice": f"{problem}. Accepted lines wait in the spool."})
         refused = self.index.dead_letters() if hasattr(self.index, "dead_letters") else 0
         if refused:
             advice = (
@@ -397,10 +397,11 @@ class Workspace:
     def ready(self) -> dict[str, Any]:
         """{"ready": bool, "checks": {"index": "ok", "worker": "ok|starting|down: why", "models": "ok|loading",
         "spool": {"backlog_bytes": n}}}."""
-        worker = self._worker_state()
+        worker = alive.worker_state(self.data)
         try:
             self.index.time_range()
-            index = "ok"
+            problem = alive.problem(self.data)
+            index = f"down: {problem}" if problem else "ok"
         except LogsenseError as error:
             index = f"down: {error.what}"
         checks = {"index": index, "worker": worker, "models": self._models_state,
@@ -430,13 +431,6 @@ class Workspace:
         with contextlib.suppress(LogsenseError):  # the index may be away now; the models are ready all the same
             self.search("is anything wrong with the service", limit=1)
         self._models_state = "ok"
-
-    def _worker_state(self) -> str:
-        try:
-            age = time.time() - (self.data / HEARTBEAT).stat().st_mtime
-        except OSError:
-            return "starting"
-        return "ok" if age < HEARTBEAT_LIMIT_S else f"down: no sign of life for {age:.0f} s"
 
     def _record(self, log_id: str) -> LogRecord:
         record = self.index.get_log(log_id)

@@ -55,12 +55,16 @@ def serve(
     typer.echo("logsense has stopped; everything accepted is kept.")
 
 
-def worker(data: Data = DEFAULT_DATA, config: Config = None) -> None:
+def worker(
+    data: Data = DEFAULT_DATA,
+    config: Config = None,
+    parent: Annotated[int, typer.Option(help="Process without which it ends [whoever starts it].")] = 0,
+) -> None:
     """Move lines from the spool to the index (started by `serve`)."""
     from logsense.config import load_settings
-    from logsense.worker import Worker
+    from logsense.worker import work
 
-    Worker(data, load_settings(config), beside=True, config=config).run()
+    work(data, load_settings(config), parent, config=config)
 
 
 def parser(data: Data = DEFAULT_DATA, config: Config = None) -> None:

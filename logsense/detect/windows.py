@@ -226,10 +226,10 @@ class Windows:
         )
 
     def add_metrics(self, points: Iterable[MetricPoint]) -> None:
-        """Aggregate metric samples. NaN and infinity are counted as ``bad`` and left out."""
+        """Aggregate metric samples. NaN, infinity and impossible times are counted as ``bad`` and left out."""
         for point in points:
             value = point.value
-            if not isinstance(value, int | float) or not math.isfinite(value):
+            if not isinstance(value, int | float) or not math.isfinite(value) or abs(point.timestamp_ns) >= 2**63:
                 self.bad += 1
                 continue
             key = SeriesKey(point.host, series_name(point))

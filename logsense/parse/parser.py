@@ -34,6 +34,8 @@ from logsense.record import LogRecord, RawEvent
 _IDENTITY = ("host.name", "log.file.path", "container.id", "kubernetes.pod.uid", "kubernetes.pod.name", "process.pid",
              "service.name")  # fmt: skip
 _STATED = frozenset({"@timestamp", "host.name", "service.name", "log.level", "pipeline", "message", *HINTS})
+# Nanoseconds in 64 bits: from 1677 to 2262. The text keeps what was said.
+_EARLIEST_NS, _LATEST_NS = -(2**63), 2**63 - 1
 _PARTIAL_CHARS = 16_000  # container runtimes cut lines at 16 KiB
 
 
@@ -300,6 +302,8 @@ class Parser:
             record.level = leading_level(message)
         if not record.service:
             record.service = options.service
+        if not _EARLIEST_NS <= record.timestamp_ns <= _LATEST_NS:
+            record.timestamp_ns = 0  # no store can hold it: as if none was stated
         if record.timestamp_ns == 0 and not _states_epoch(draft):
             record.fields["event.created"] = iso_ns(record.ingested_ns)
             record.timestamp_ns = record.ingested_ns

@@ -17,7 +17,8 @@ def take_alerts(data: Path, settings: Settings, *labels: dict[str, str]) -> None
     started = datetime.now(UTC).isoformat()
     body = [{"labels": {**common, **one}, "startsAt": started} for one in labels]
     worker = Worker(data, settings, models=False)
-    worker.spool.append(parse_alerts(json.dumps(body).encode()))
+    if body:
+        worker.spool.append(parse_alerts(json.dumps(body).encode()))
     worker.drain()
     worker.analyse()
     worker.close()

@@ -20,8 +20,8 @@ from logsense.editing import Conflict
 from logsense.errors import BadInput, NotFound
 from logsense.mine.parameters import names, view
 from logsense.mine.values import kind_of, kind_of_all, number_of
-from logsense.pipeline import Pipeline
 from logsense.record import RawEvent
+from logsense.worker import Worker
 from logsense.workspace import Workspace
 
 T0 = 1_772_330_400 * 10**9
@@ -55,11 +55,11 @@ def data(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, events: list[RawEvent]) -> None:
-    pipeline = Pipeline(folder, Settings(), models=False)
-    pipeline.process(events, [], replay=False)
-    pipeline.flush()
-    pipeline.commit(None)
-    pipeline.close()
+    worker = Worker(folder, Settings(), models=False)
+    if events:
+        worker.spool.append(events)
+    worker.drain()
+    worker.close()
 
 
 @pytest.fixture
@@ -241,7 +241,7 @@ def test_the_api_says_who_and_refuses_unknown_members(space: Workspace) -> None:
 
 
 def test_the_commands(data: Path, space: Workspace) -> None:
-    runner = CliRunner()
+    runner = CliRunner(env={"COLUMNS": "200"})
 
     def ok(*arguments: str) -> str:
         result = runner.invoke(app, [*arguments, "--data", str(data)])
