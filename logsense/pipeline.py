@@ -21,7 +21,7 @@ from logsense.config import Settings
 from logsense.detect import FOREVER, Window, Windows, derived_points
 from logsense.diagnosis import explain
 from logsense.enricher import BackgroundEnricher
-from logsense.errors import LogsenseError
+from logsense.errors import IndexUnavailable, LogsenseError
 from logsense.incidents import Estates, Incidents, effective, similar
 from logsense.mine import Miner
 from logsense.parse import Parser, Redactor
@@ -79,7 +79,7 @@ class Pipeline:
         models: bool = True,
         told: Told | None = None,
         observe: Callable[[list[HostWindow]], None] | None = None,
-        waiting: Callable[[str], bool] | None = None,
+        waiting: Callable[[IndexUnavailable], bool] | None = None,
     ) -> None:
         self.data, self.settings, self._told, self._observe = data, settings, told, observe
         data.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ from logsense.errors import IndexUnavailable
 from logsense.pipeline import Pipeline, Told
 from logsense.predict.windows import HostWindow
 from logsense.spool import DiskSpool
-from logsense.workspace import HEARTBEAT
+from logsense.waiting import HEARTBEAT, Waiting
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ class Worker:
         self.options: WorkerOptions = settings.section("worker")
         self._ending: Callable[[], bool] = lambda: False
         self._alive_at = 0.0
+        self._waiting = Waiting(data)
         self.pipeline = Pipeline(data, settings, models=models, told=told, observe=observe, waiting=self._index_is_away)
         self.spool = DiskSpool(data / "spool", settings.section("spool"))
         self.reader = self.spool.open_reader(self.pipeline.position)
@@ -85,6 +86,7 @@ class Worker:
                     self.commit()
                     unsaved = False
                 (self.data / HEARTBEAT).touch()
+                self._waiting.over()
                 committed = time.monotonic()
                 if now - busy >= QUIET_S or self._is_live():
                     unsaved = self.pipeline.analyse(time.time_ns() - int(self.options.lateness_s * SECOND)) > 0
@@ -137,8 +139,9 @@ class Worker:
         self.pipeline.close()
         self.spool.close()
 
-    def _index_is_away(self, reason: str) -> bool:
-        """Called while the index is waited for: the worker lives; /readyz asks the index itself. True: give up."""
+    def _index_is_away(self, reason: IndexUnavailable) -> bool:
+        """Called while the index is waited for: the worker lives and says what it waits for. True: give up."""
+        self._waiting.on(reason)
         if time.monotonic() - self._alive_at >= 1:
             self._alive_at = time.monotonic()
             (self.data / HEARTBEAT).touch()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from logsense import registry
 from logsense.config import Settings
-from logsense.errors import BadInput, LogsenseError, NotFound
+from logsense.errors import BadInput, IndexUnavailable, LogsenseError, NotFound
 from logsense.record import Action, Hit, Incident, LogRecord, Query, Template
 from logsense.shapes import (
     charts,
@@ -25,12 +25,14 @@ from logsense.shapes import (
     hit_dict,
     hypothesis_dict,
     incident_brief,
+    problem_text,
     query_dict,
     record_dict,
     signal_dict,
     template_dict,
 )
 from logsense.timefmt import iso, nice_step_ns
+from logsense.waiting import index_problems, worker_state
 
 if TYPE_CHECKING:
     from logsense.search import Searcher
@@ -40,8 +42,6 @@ SECOND = 1_000_000_000
 BARS = 60  # bars of a histogram: what fits on a phone and still shows a burst
 ACTIONS = ("ack", "resolve", "reopen", "feedback", "note")
 VERDICTS = ("right_cause", "wrong_cause", "noise")
-HEARTBEAT = "worker.alive"  # the worker touches this file with every commit
-HEARTBEAT_LIMIT_S = 15
 
 
 class Workspace:
@@ -363,32 +363,39 @@ class Workspace:
 
     def doctor(self) -> list[dict[str, Any]]:
         """Per source: {"source", "accepted", "parsed", "unparsed", "late", "future", "dropped", "last", "format",
-        "advice": "what to do about it, '' when all is well"}."""
-        rows = {name: dict(row) for name, row in self.index.source_stats().items()}
+        "advice": "what to do about it, '' when all is well"}. What holds up the index is a row ``index``."""
+        problems = index_problems(self.index, self.data)
+        rows: dict[str, dict[str, Any]] = {}
+        refused = 0
+        with contextlib.suppress(IndexUnavailable):  # the problems say so
+            rows = {name: dict(row) for name, row in self.index.source_stats().items()}
+            refused = self.index.dead_letters() if hasattr(self.index, "dead_letters") else 0
         for name, counts in self.intake_stats().items():
             if name != "metrics" or counts.get("dropped"):
                 rows.setdefault(name, {})["dropped"] = counts.get("dropped", 0)
         answer = [doctor_row(name, row) for name, row in sorted(rows.items())]
-        refused = self.index.dead_letters() if hasattr(self.index, "dead_letters") else 0
+        advice = [problem_text(problem) for problem in problems]
         if refused:
-            advice = (
+            advice.append(
                 f"The index refused {refused} documents for their content; its dead letters hold them and the reasons."
             )
-            answer.append({**doctor_row("index", {}), "advice": advice})
+        if advice:
+            answer.append({**doctor_row("index", {}), "advice": " ".join(advice)})
         return answer
 
     def ready(self) -> dict[str, Any]:
-        """{"ready": bool, "checks": {"index": "ok", "worker": "ok|starting|down: why", "models": "ok|loading",
-        "spool": {"backlog_bytes": n}}}."""
-        worker = self._worker_state()
-        try:
-            self.index.time_range()
-            index = "ok"
-        except LogsenseError as error:
-            index = f"down: {error.what}"
+        """{"ready": bool, "checks": {"index": "ok|down: why|waiting: why", "worker": "ok|starting|down: why",
+        "models": "ok|loading", "spool": {"backlog_bytes": n}},
+        "problems": [{"check": "index", "what", "why", "where", "fix", "since"}]}.
+
+        An index that answers questions may still take no writes: then it is not ready, and ``problems`` says why.
+        """
+        problems = index_problems(self.index, self.data)
+        index = f"{problems[0]['state']}: {problems[0]['what']}" if problems else "ok"
+        worker = worker_state(self.data)
         checks = {"index": index, "worker": worker, "models": self._models_state,
                   "spool": {"backlog_bytes": self.backlog_bytes()}}  # fmt: skip
-        return {"ready": index == "ok" and worker == "ok", "checks": checks}
+        return {"ready": index == "ok" and worker == "ok", "checks": checks, "problems": problems}
 
     def models(self) -> list[dict[str, Any]]:
         """{"name", "version", "in_use", "created", "card": {…}}."""
@@ -413,13 +420,6 @@ class Workspace:
         with contextlib.suppress(LogsenseError):  # the index may be away now; the models are ready all the same
             self.search("is anything wrong with the service", limit=1)
         self._models_state = "ok"
-
-    def _worker_state(self) -> str:
-        try:
-            age = time.time() - (self.data / HEARTBEAT).stat().st_mtime
-        except OSError:
-            return "starting"
-        return "ok" if age < HEARTBEAT_LIMIT_S else f"down: no sign of life for {age:.0f} s"
 
     def _record(self, log_id: str) -> LogRecord:
         record = self.index.get_log(log_id)

@@ -190,6 +190,7 @@ MODEL = {
 READY = {
     "ready": True,
     "checks": {"index": "ok", "worker": "ok", "models": "ok", "spool": {"backlog_bytes": 0}},
+    "problems": [],
 }
 
 

@@ -86,7 +86,9 @@ class Store:
 
     def search(self, kind: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """The answer; an empty one where there is no index."""
-        found = self.client.ask("POST", f"/{self.pattern(kind)}/_search", dict(body), LENIENT)
+        # What the worker decides upon must be whole; people are better served by an answer that lacks a day.
+        partial = {"allow_partial_search_results": "false"} if self.writer else {}
+        found = self.client.ask("POST", f"/{self.pattern(kind)}/_search", dict(body), {**LENIENT, **partial})
         return found or {"hits": {"total": {"value": 0}, "hits": []}}
 
     def get_many(self, kind: str, items: Sequence[str]) -> dict[str, dict[str, Any]]:
