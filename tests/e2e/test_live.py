@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from tests.e2e.places import Place
 from tests.e2e.running import Running
 
 # Windows of a second instead of ten, so that the minutes of normal time that detection needs pass in a test.
@@ -13,8 +14,8 @@ QUICK = (
 )
 
 
-def test_an_incident_opens_while_it_happens(tmp_path: Path) -> None:
-    with Running(tmp_path / "data", settings=QUICK) as server:
+def test_an_incident_opens_while_it_happens(tmp_path: Path, place: Place) -> None:
+    with Running(tmp_path / "data", settings=QUICK + place.toml) as server:
         begin, number = time.monotonic(), 0
         while time.monotonic() - begin < 35:
             number += 1
@@ -40,9 +41,9 @@ def test_an_incident_opens_while_it_happens(tmp_path: Path) -> None:
         assert (acted["status"], acted["actions"][0]["by"]) == ("acknowledged", "ann")
 
 
-def test_old_lines_sent_to_a_running_server_are_analysed_too(tmp_path: Path) -> None:
+def test_old_lines_sent_to_a_running_server_are_analysed_too(tmp_path: Path, place: Place) -> None:
     """A file of last night, posted to a server whose clock is far ahead of it."""
-    with Running(tmp_path / "data", host_metrics=True, settings="[worker]\nlateness_s = 1.0\n") as server:
+    with Running(tmp_path / "data", host_metrics=True, settings=f"[worker]\nlateness_s = 1.0\n{place.toml}") as server:
         time.sleep(4)  # the present has begun: this machine's metrics have closed their first windows
         lines = []
         for second in range(1200):
