@@ -8,7 +8,7 @@ TEST_ARGS ?=
 export TOKENIZERS_PARALLELISM = false
 export HF_HUB_OFFLINE = 1
 
-.PHONY: help demo test test-slow test-shippers lint golden bench model lock clean setup
+.PHONY: help demo test test-slow test-elastic test-shippers lint golden bench model lock clean setup
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -39,6 +39,9 @@ test: $(VENV)/.ready ## lint, types, architecture and all tests but the long pro
 
 test-slow: $(VENV)/.ready ## the long proofs (kill -9, fuzzing)
 	@$(BIN)/pytest -m slow $(TEST_ARGS)
+
+test-elastic: $(VENV)/.ready ## Elasticsearch killed during 500,000 lines, and away for 5 minutes (prints figures)
+	@$(BIN)/pytest -m slow -s tests/e2e/test_elasticsearch_long.py $(TEST_ARGS)
 
 test-shippers: $(VENV)/.ready ## the real shippers against a real server (Debian, as root: installs them)
 	@$(BIN)/python -m tests.shippers.run $(SHIPPERS_ARGS)
