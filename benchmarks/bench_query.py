@@ -107,7 +107,7 @@ def questions(
         "filter: service, all days",
         lambda n: index.search(Query(services=[services[n % len(services)]]), limit=50, by_time=True),
     )
-    yield "histogram, all lines", lambda n: index.histogram(Query(), span // (50 + n % 20))
+    yield "histogram, all lines", lambda n: index.histogram(Query(), span // (50 + n % 20) // 10**9 * 10**9)
     yield (
         "histogram, level and service",
         lambda n: index.histogram(Query(levels=[levels[n % 2]], services=[services[n % len(services)]]), span // 60),

@@ -61,6 +61,11 @@ def placed(kind: str, request: pytest.FixtureRequest, folder: Path, url: str = "
     index.close()
 
 
+#: For tests that last a minute of their own: with Elasticsearch they belong to the long proofs.
+LONG_KINDS = [
+    pytest.param("embedded"),
+    pytest.param("elasticsearch", marks=[pytest.mark.heavy, pytest.mark.slow]),
+]
 KINDS = [pytest.param("embedded"), pytest.param("elasticsearch", marks=pytest.mark.heavy)]
 
 
