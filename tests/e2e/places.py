@@ -1,7 +1,7 @@
 """Where a test's lines go: the whole end-to-end suite runs on each kind of index.
 
 ``place`` belongs to one test, ``module_place`` to one module (for a server that its tests share). The variant with
-Elasticsearch uses the session's real server, with indices of its own that are deleted afterwards.
+Elasticsearch uses the test run's real server, with indices of its own that are deleted afterwards.
 """
 
 from __future__ import annotations
