@@ -80,7 +80,7 @@ class Pipeline:
         models: bool = True,
         told: Told | None = None,
         observe: Callable[[list[HostWindow]], None] | None = None,
-        waiting: Callable[[str], bool] | None = None,
+        waiting: Callable[[IndexUnavailable], bool] | None = None,
     ) -> None:
         self.data, self.settings, self._told, self._observe = data, settings, told, observe
         data.mkdir(parents=True, exist_ok=True)

@@ -121,3 +121,9 @@ def doctor_row(name: str, row: dict[str, Any]) -> dict[str, Any]:
                       "worker.lateness_s.")  # fmt: skip
     return {"source": name, **counts, "last": iso(last) if last else None, "format": str(row.get("format", "")),
             "advice": " ".join(advice)}  # fmt: skip
+
+
+def problem_text(problem: dict[str, Any]) -> str:
+    """One of ``Workspace.ready``'s problems in a sentence or two."""
+    since = f" (since {problem['since']})" if problem["since"] else ""
+    return f"{problem['what']}{since}. Why: {problem['why']}. What to do: {problem['fix']}."

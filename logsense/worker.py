@@ -24,6 +24,7 @@ from logsense.front_process import FrontProcess
 from logsense.pipeline import Pipeline, Told
 from logsense.predict.windows import HostWindow
 from logsense.spool import DiskSpool
+from logsense.waiting import Waiting
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +101,7 @@ class Worker:
         self.options: WorkerOptions = settings.section("worker")
         self._ending = ending
         self._alive_at = 0.0
+        self._waiting = Waiting(data)
         self.pipeline = Pipeline(data, settings, models=models, told=told, observe=observe, waiting=self._index_is_away)
         self.spool = DiskSpool(data / "spool", settings.section("spool"))
         place = self.pipeline.position, self.pipeline.held
@@ -143,6 +145,7 @@ class Worker:
                 if self._unsaved or self.pipeline.has_news():
                     self.commit()
                 alive.beat(self.data)
+                self._waiting.over()
                 committed = time.monotonic()
                 if now - busy >= QUIET_S or self._is_live():
                     self._unsaved |= self.pipeline.analyse(time.time_ns() - int(self.options.lateness_s * SECOND)) > 0
@@ -200,8 +203,9 @@ class Worker:
         self.spool.close()
         self.pipeline.close()
 
-    def _index_is_away(self, reason: str) -> bool:
-        """Called while the index is waited for: the worker lives; /readyz asks the index itself. True: give up."""
+    def _index_is_away(self, reason: IndexUnavailable) -> bool:
+        """Called while the index is waited for: the worker lives and says what it waits for. True: give up."""
+        self._waiting.on(reason)
         if time.monotonic() - self._alive_at >= 1:
             self._alive_at = time.monotonic()
             alive.beat(self.data)

@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logsense import alive, handling, registry
+from logsense import handling, registry
+from logsense.alive import worker_state
 from logsense.config import Settings
-from logsense.errors import BadInput, LogsenseError, NotFound
+from logsense.errors import BadInput, IndexUnavailable, LogsenseError, NotFound
 from logsense.explorer import Explorer
 from logsense.record import Hit, Incident, LogRecord, Query, Template
 from logsense.shapes import (
@@ -25,11 +26,13 @@ from logsense.shapes import (
     hit_dict,
     hypothesis_dict,
     incident_brief,
+    problem_text,
     query_dict,
     record_dict,
     signal_dict,
 )
 from logsense.timefmt import iso, nice_step_ns
+from logsense.waiting import index_problems
 
 if TYPE_CHECKING:
     from logsense.search import Searcher
@@ -374,39 +377,43 @@ class Workspace:
 
     def doctor(self) -> list[dict[str, Any]]:
         """Per source: {"source", "accepted", "parsed", "unparsed", "late", "future", "dropped", "last", "format",
-        "advice": "what to do about it, '' when all is well"}."""
-        rows = {name: dict(row) for name, row in self.index.source_stats().items()}
+        "advice": "what to do about it, '' when all is well"}. What holds up the index is a row ``index``."""
+        problems = index_problems(self.index, self.data)
+        rows: dict[str, dict[str, Any]] = {}
+        refused = 0
+        with contextlib.suppress(IndexUnavailable):  # the problems say so
+            rows = {name: dict(row) for name, row in self.index.source_stats().items()}
+            refused = self.index.dead_letters() if hasattr(self.index, "dead_letters") else 0
         for name, counts in self.intake_stats().items():
             if name != "metrics" or counts.get("dropped"):
                 rows.setdefault(name, {})["dropped"] = counts.get("dropped", 0)
         answer = [doctor_row(name, row) for name, row in sorted(rows.items())]
-        if problem := alive.problem(self.data):
-            answer.append({**doctor_row("index", {}), "advice": f"{problem}. Accepted lines wait in the spool."})
-        refused = self.index.dead_letters() if hasattr(self.index, "dead_letters") else 0
+        advice = [problem_text(problem) for problem in problems]
         if refused:
-            advice = (
+            advice.append(
                 f"The index refused {refused} documents for their content; its dead letters hold them and the reasons."
             )
-            answer.append({**doctor_row("index", {}), "advice": advice})
+        if advice:
+            answer.append({**doctor_row("index", {}), "advice": " ".join(advice)})
         for channel in self.channels():
             if channel["trouble"]:
-                advice = f"People are not told here: {channel['trouble']} (tried again; `logsense notify` shows it)."
-                answer.append({**doctor_row(f"notify:{channel['channel']}", {}), "advice": advice})
+                told = f"People are not told here: {channel['trouble']} (tried again; `logsense notify` shows it)."
+                answer.append({**doctor_row(f"notify:{channel['channel']}", {}), "advice": told})
         return answer
 
     def ready(self) -> dict[str, Any]:
-        """{"ready": bool, "checks": {"index": "ok", "worker": "ok|starting|down: why", "models": "ok|loading",
-        "spool": {"backlog_bytes": n}}}."""
-        worker = alive.worker_state(self.data)
-        try:
-            self.index.time_range()
-            problem = alive.problem(self.data)
-            index = f"down: {problem}" if problem else "ok"
-        except LogsenseError as error:
-            index = f"down: {error.what}"
+        """{"ready": bool, "checks": {"index": "ok|down: why|waiting: why", "worker": "ok|starting|down: why",
+        "models": "ok|loading", "spool": {"backlog_bytes": n}},
+        "problems": [{"check": "index", "what", "why", "where", "fix", "since"}]}.
+
+        An index that answers questions may still take no writes: then it is not ready, and ``problems`` says why.
+        """
+        problems = index_problems(self.index, self.data)
+        index = f"{problems[0]['state']}: {problems[0]['what']}" if problems else "ok"
+        worker = worker_state(self.data)
         checks = {"index": index, "worker": worker, "models": self._models_state,
                   "spool": {"backlog_bytes": self.backlog_bytes()}}  # fmt: skip
-        return {"ready": index == "ok" and worker == "ok", "checks": checks}
+        return {"ready": index == "ok" and worker == "ok", "checks": checks, "problems": problems}
 
     def models(self) -> list[dict[str, Any]]:
         """{"name", "version", "in_use", "created", "card": {…}}."""

@@ -246,6 +246,7 @@ MODEL = {
 READY = {
     "ready": True,
     "checks": {"index": "ok", "worker": "ok", "models": "ok", "spool": {"backlog_bytes": 0}},
+    "problems": [],
 }
 
 

@@ -441,8 +441,21 @@ class ModelItem(Shape):
     card: dict[str, Any] = {}
 
 
+class ReadinessProblem(Shape):
+    """What holds it up, since when, and what to do about it."""
+
+    check: str
+    state: str
+    what: str
+    why: str
+    where: str
+    fix: str
+    since: str | None
+
+
 class Readiness(Shape):
     """Whether the service can do its work, and what holds it up."""
 
     ready: bool
     checks: dict[str, Any]
+    problems: list[ReadinessProblem] = []

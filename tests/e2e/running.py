@@ -152,7 +152,7 @@ class Running:
         while time.monotonic() < deadline:
             code, body = self.request("GET", path)
             answer = json.loads(body)
-            if code in (200, 503) and holds(answer):  # 503: /readyz before the worker's first sign of life
+            if (code == 200 or (code == 503 and path == "/readyz")) and holds(answer):
                 return answer
             time.sleep(0.2)
         raise AssertionError(f"{path} still answers {json.dumps(answer)[:1500]}\n{self.output()}")

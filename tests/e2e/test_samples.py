@@ -13,21 +13,22 @@ from logsense.feed import Ingest, add_recording, find_pipeline
 from logsense.rootcause import translate
 from logsense.wording import in_language
 from logsense.workspace import Workspace
+from tests.e2e.places import Place
 
 SCENARIOS = ("server", "database", "network")
 pytestmark = pytest.mark.xdist_group("samples")
 
 
 @pytest.fixture(scope="module")
-def all_three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+def all_three(tmp_path_factory: pytest.TempPathFactory, module_place: Place) -> Iterator[Workspace]:
     """The three samples in one data folder, as in the demo: their faults overlap in time."""
     data = tmp_path_factory.mktemp("samples") / "data"
-    run = Ingest(data, Settings())
+    run = Ingest(data, module_place.settings)
     for name in SCENARIOS:
         add_recording(run, find_pipeline(name), shipped("samples") / name)
     report = run.finish()
     assert report["notes"] == []
-    space = Workspace(data)
+    space = Workspace(data, module_place.settings)
     assert space.wait_for_models()
     yield space
     space.close()

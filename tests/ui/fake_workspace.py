@@ -407,7 +407,8 @@ class FakeWorkspace:
         ]  # fmt: skip
 
     def ready(self) -> dict[str, Any]:
-        return {"ready": True, "checks": {"index": "ok", "worker": "ok", "models": "ok", "spool": {"backlog_bytes": 0}}}
+        checks = {"index": "ok", "worker": "ok", "models": "ok", "spool": {"backlog_bytes": 0}}
+        return {"ready": True, "checks": checks, "problems": []}
 
     def models(self) -> list[dict[str, Any]]:
         if self.empty:
