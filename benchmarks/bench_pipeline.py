@@ -194,7 +194,7 @@ def end_to_end(lines: int, clients: int, root: Path) -> float:
         while time.perf_counter() - start < GIVE_UP_S:
             if served.indexed()[1] == 0 and served.ends():
                 break
-            time.sleep(0.2)
+            time.sleep(0.5)
         else:
             raise SystemExit("the lines did not become searchable")
         took = time.perf_counter() - start
