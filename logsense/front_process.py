@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import signal
 import struct
 import subprocess
 import sys
@@ -196,6 +197,9 @@ class _Commands:
 
 def serve_front(data: Path, settings: Settings) -> None:
     """Parse what is in the spool of ``data`` for the worker at the other end of standard input and output."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # A service manager signals all processes at once; the worker wants the rest of what was read, then closes.
+        signal.signal(number, signal.SIG_IGN)
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints must not stand among the frames
     start = decode(_read_frame(sys.stdin.buffer)[1])
