@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import signal
 import struct
 import subprocess
 import sys
@@ -109,7 +110,7 @@ class FrontProcess:
         assert self._child.stdin is not None and self._child.stdout is not None
         self._commands, self._pipe = self._child.stdin, self._child.stdout
         self._frames: queue.Queue[tuple[bytes, bytes]] = queue.Queue(_AHEAD)
-        self._stopped = False
+        self._stopped = self._ended = False
         self.idle = False
         _write_frame(self._commands, _BATCH, encode(Parsed(position=position, pending=list(held))))
         threading.Thread(target=self._receive, name="front", daemon=True).start()
@@ -124,6 +125,7 @@ class FrontProcess:
             if kind == _BATCH:
                 return decode(payload)
             if kind not in (_BUSY, _IDLE):
+                self._ended = True
                 raise LogsenseError(
                     "the process that parses has ended",
                     why=f"its exit code is {self._child.wait(5)}",
@@ -138,12 +140,11 @@ class FrontProcess:
 
     def finish(self) -> Iterator[Parsed]:
         self._command(b"finish")
-        while True:
+        while not self._ended:
             kind, payload = self._frames.get()
             if kind == _BATCH:
                 yield decode(payload)
-            elif kind in (_FINISHED, b""):
-                return
+            self._ended = kind in (_FINISHED, b"")
 
     def checkpoint(self, position: str) -> None:
         self._command(position.encode())
@@ -196,6 +197,9 @@ class _Commands:
 
 def serve_front(data: Path, settings: Settings) -> None:
     """Parse what is in the spool of ``data`` for the worker at the other end of standard input and output."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # A service manager signals all processes at once; the worker wants the rest of what was read, then closes.
+        signal.signal(number, signal.SIG_IGN)
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints must not stand among the frames
     start = decode(_read_frame(sys.stdin.buffer)[1])
