@@ -70,7 +70,7 @@ def _wait_for_room(data: Path, problem: str, stop: Callable[[], bool]) -> None:
         alive.beat(data, problem)
         time.sleep(LOOK_EVERY_S)
         try:
-            for folder in (data, data / "index"):
+            for folder in filter(Path.is_dir, (data, data / "index")):
                 _try_to_write(folder / "room.probe")
             return
         except OSError as error:
