@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from logsense.incidents import Estates
 from logsense.record import Hypothesis, Incident, Sentence
-from logsense.rootcause import RootcauseOptions, as_text, gather, gather_incident, rank, summarise, title
+from logsense.rootcause import (
+    RootcauseOptions,
+    as_text,
+    gather,
+    gather_incident,
+    gather_requests,
+    rank,
+    summarise,
+    title,
+)
 from logsense.stages import Index
 
 
@@ -52,10 +61,16 @@ def diagnose_range(
     calls: Iterable[tuple[str, str]] = (),
     addresses: Mapping[str, str] | None = None,
     options: RootcauseOptions | None = None,
+    normal: Sequence[tuple[int, int]] = (),
 ) -> Diagnosis:
-    """Ranked hypotheses for ``from_ns <= t < to_ns`` over all hosts."""
+    """Ranked hypotheses for ``from_ns <= t < to_ns`` over all hosts.
+
+    Lines are compared with the ``normal`` periods, half-open, or with the time just before if none are given.
+    """
     signals = index.signals(from_ns, to_ns)
-    evidence = gather(index, from_ns, to_ns - 1, signals, (), sorted(calls), options, addresses)
+    evidence = gather(index, from_ns, to_ns - 1, signals, (), sorted(calls), options, addresses, normal)
+    compared = normal or [(evidence.before_ns, from_ns)]
+    evidence = replace(evidence, requests=gather_requests(index, from_ns, to_ns - 1, compared, options))
     hypotheses = rank(evidence, options)
     sentences, absent = summarise(None, hypotheses, evidence)
     return Diagnosis(hypotheses, sentences, absent, as_text(sentences, evidence=True))

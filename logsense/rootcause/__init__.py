@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from logsense.rootcause.evidence import Evidence, SeriesExcerpt, TemplateCount
-from logsense.rootcause.gather import gather, gather_incident
+from logsense.rootcause.gather import gather, gather_incident, gather_requests
 from logsense.rootcause.hypotheses import rank
 from logsense.rootcause.options import RootcauseOptions
 from logsense.rootcause.patterns import known_patterns, load_patterns
-from logsense.rootcause.summary import as_text, summarise, title
+from logsense.rootcause.summary import as_text, is_clear, summarise, title
 
 __all__ = [
     "Evidence",
@@ -17,6 +17,8 @@ __all__ = [
     "as_text",
     "gather",
     "gather_incident",
+    "gather_requests",
+    "is_clear",
     "known_patterns",
     "load_patterns",
     "rank",

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 
 from logsense.record import Hypothesis, Signal
 from logsense.rootcause.cues import Finding, metric_findings, series_change, text_findings
+from logsense.rootcause.deviations import deviations
 from logsense.rootcause.evidence import SECOND, Evidence
 from logsense.rootcause.options import RootcauseOptions
 from logsense.rootcause.patterns import Pattern, fill, known_patterns
 
 TIER = {"cause": 1.0, "mechanism": 0.9, "symptom": 0.6}
+MATCHED = 0.5  # a known pattern of this score leaves no need for an unknown cause at its host
 EXPLAINED = 0.5  # what is explained by another hypothesis keeps this share of its score
 SLACK_S = 45  # onsets are known to about a window; an effect may even be seen before its cause
 
@@ -56,10 +58,18 @@ def rank(
     _explain(shown, evidence)
     shown.sort(key=lambda c: (-round(c.score, 3), c.onset_ns, c.pattern.kind, c.host, c.service))
     found = [_hypothesis(candidate, evidence) for candidate in shown]
+    found = _with_deviations(found, evidence)
     if not found or found[0].score < 0.5:
         found += _unexplained(evidence, options)
         found.sort(key=lambda h: (-round(h.score, 3), h.kind, h.host))
     return found[: options.limit]
+
+
+def _with_deviations(known: list[Hypothesis], evidence: Evidence) -> list[Hypothesis]:
+    """Add what deviates without a known pattern. A pattern that fits well at the same host says it better."""
+    matched = {hypothesis.host for hypothesis in known if hypothesis.score >= MATCHED}
+    extra = [hypothesis for hypothesis in deviations(evidence) if hypothesis.host not in matched]
+    return sorted([*known, *extra], key=lambda h: -round(h.score, 3))
 
 
 # -- candidates -----------------------------------------------------------------------------------------
