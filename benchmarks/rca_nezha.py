@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 from benchmarks.rca_score import Answer, answer, print_answers
 from logsense.config import Settings
@@ -63,16 +64,19 @@ def read_lines(folders: list[Path]) -> Iterator[RawEvent]:
     csv.field_size_limit(1 << 30)
     rows = set()
     for path in (path for folder in folders for path in sorted(folder.glob("*.csv*"))):
-        opened = gzip.open(path, "rt", encoding="utf-8", errors="replace", newline="") if path.suffix == ".gz" else (
-            path.open(encoding="utf-8", errors="replace", newline="")
-        )  # fmt: skip
-        with opened as file:
+        with _open(path) as file:
             for row in csv.DictReader(file):
                 if (row.get("TimeUnixNano") or "").isdigit() and row["PodName"] and row["Log"]:
                     rows.add((int(row["TimeUnixNano"]), row["PodName"], row["Log"]))
     for number, (at_ns, pod, text) in enumerate(sorted(rows)):
         fields = {"host.name": pod, "service.name": POD.sub("", pod)}
         yield RawEvent(text, f"pod:{pod}", at_ns, fields, f"{number:x}")
+
+
+def _open(path: Path) -> TextIO:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8", errors="replace", newline="")
+    return path.open(encoding="utf-8", errors="replace", newline="")
 
 
 def read_points(folders: list[Path]) -> Iterator[MetricPoint]:
@@ -151,7 +155,9 @@ def _ns(text: str) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Root-cause ranking on Nezha's recordings.")
     parser.add_argument("folder", type=Path, nargs="?", default=Path("../shared/data/rca/nezha"))
-    parser.add_argument("--mode", choices=["both", "logs", "metrics", "all"], default="all", help="what may be looked at")
+    parser.add_argument(
+        "--mode", choices=["both", "logs", "metrics", "all"], default="all", help="what may be looked at"
+    )
     parser.add_argument("--no-detect", action="store_true", help="leave out the detectors, which take half of the time")
     parser.add_argument("--verbose", action="store_true", help="a line for each fault")
     args = parser.parse_args()

@@ -42,7 +42,8 @@ def print_answers(title: str, answers: Sequence[Answer], *, verbose: bool) -> No
     if verbose:
         for one in answers:
             rank = "-" if one.rank == ABSENT else one.rank
-            print(f"  {one.name:34} {one.kind:16} rank {rank:>2}  {'clear' if one.clear else '     '} {one.score:.2f}  {one.first}")
+            clear = "clear" if one.clear else "     "
+            print(f"  {one.name:34} {one.kind:16} rank {rank:>2}  {clear} {one.score:.2f}  {one.first}")
     for kind in ["", *sorted({one.kind for one in answers})]:
         mine = [one for one in answers if kind in ("", one.kind)]
         if kind and len(mine) == len(answers):
@@ -51,7 +52,8 @@ def print_answers(title: str, answers: Sequence[Answer], *, verbose: bool) -> No
         print(f"  {kind or 'all':18} {len(mine):3}  {at}")
     if any(one.seconds for one in answers):
         took = sorted(one.seconds for one in answers)
-        print(f"  a diagnosis takes {took[len(took) // 2] * 1000:.0f} ms of CPU (median), {took[-1] * 1000:.0f} ms at most")
+        middle, most = took[len(took) // 2] * 1000, took[-1] * 1000
+        print(f"  a diagnosis takes {middle:.0f} ms of CPU (median), at most {most:.0f} ms")
     print("  the first stands …      answered   right")
     for label, mine in (
         ("clearly ahead", [one for one in answers if one.clear]),

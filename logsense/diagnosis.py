@@ -62,13 +62,14 @@ def diagnose_range(
     addresses: Mapping[str, str] | None = None,
     options: RootcauseOptions | None = None,
     normal: Sequence[tuple[int, int]] = (),
+    hosts: Sequence[str] = (),
 ) -> Diagnosis:
-    """Ranked hypotheses for ``from_ns <= t < to_ns`` over all hosts.
+    """Ranked hypotheses for ``from_ns <= t < to_ns`` over ``hosts``, or all that wrote lines then.
 
     Lines are compared with the ``normal`` periods, half-open, or with the time just before if none are given.
     """
     signals = index.signals(from_ns, to_ns)
-    evidence = gather(index, from_ns, to_ns - 1, signals, (), sorted(calls), options, addresses, normal)
+    evidence = gather(index, from_ns, to_ns - 1, signals, hosts, sorted(calls), options, addresses, normal)
     compared = normal or [(evidence.before_ns, from_ns)]
     evidence = replace(evidence, requests=gather_requests(index, from_ns, to_ns - 1, compared, options))
     hypotheses = rank(evidence, options)

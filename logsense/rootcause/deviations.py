@@ -1,8 +1,9 @@
 """Causes that no known pattern describes: who deviates first and deepest, by specific evidence.
 
 A gate, not a sum. Trials on requests of 46 services: adding delay to changed steps made both worse, while asking in
-turn "is a resource taken up?", "does one place delay its requests?", "do its requests take other steps?" names the
-place. The first kind that is clear decides; the others follow behind it, and what opened no gate breaks ties.
+turn "is a resource taken up?", "does one place delay its requests?", "do its requests take other steps?", "who adds
+latency or failures along the calls?" names the place. The first kind that is clear decides; the others follow behind
+it, and what opened no gate breaks ties.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from logsense.record import Hypothesis
 from logsense.rootcause.delays import Delay, Hop, delays
 from logsense.rootcause.evidence import Evidence
+from logsense.rootcause.golden import excesses
 from logsense.rootcause.patterns import fill
 from logsense.rootcause.requests import Place, Requests
 from logsense.rootcause.resources import taken_up
@@ -51,6 +53,7 @@ def deviations(evidence: Evidence) -> list[Hypothesis]:
     if requests:
         found += _delays(delays(requests), requests)
         found += _steps(changes(requests), requests)
+    found += _golden(evidence)
     out: list[Hypothesis] = []
     seen: set[Place] = set()
     bar, kind = TOP, ""
@@ -173,6 +176,31 @@ def _why_changed(change: Change, requests: Requests) -> str:
 
 def _templates(change: Change) -> list[str]:
     return [f"template:{name}" for name in (change.template, change.next) if name and name != END]
+
+
+# -- latency and failures along calls -------------------------------------------------------------------
+
+
+def _golden(evidence: Evidence) -> list[Deviation]:
+    found = excesses(evidence)
+    total = sum(one.score for one in found) or 1.0
+    titles = {"latency": ("slow_service", "{service} on {host} adds the latency"),
+              "failures": ("failing_service", "{service} on {host} adds the failures")}  # fmt: skip
+    out = []
+    for one in found:
+        kind, title = titles[one.kind]
+        services = evidence.services.get(one.host, ())
+        service = services[0] if len(services) == 1 else ""
+        own = f", {one.own / one.whole:.0%} of it its own" if one.deeper else "; nothing that it calls rose"
+        why = f"{one.name} went from {_number(one.usual)} to {_number(one.now)}, {one.z:.0f} times its usual jump{own}."
+        rivals = [other.score for other in found if other is not one]
+        out.append(
+            Deviation((one.host, service), kind, 0.8 * one.score / total, _lead(one.score, rivals),
+                      title if service else title.replace("{service} on ", ""), why, (one.cited,),
+                      ("the lines and the resources of {host} at that time",
+                       "what {host} waits for that is not measured"))
+        )  # fmt: skip
+    return out
 
 
 def _lead(mine: float, others: Sequence[float]) -> float:

@@ -14,6 +14,7 @@ from logsense.rootcause.options import RootcauseOptions
 from logsense.rootcause.requests import Line, Requests, line_of
 from logsense.stages import Index
 
+MAX_HOSTS = 50
 MAX_TEMPLATES = 300  # most frequent message types looked at per host
 MAX_SERIES = 400
 PROBE = 40  # lines looked at to see whether lines state their request
@@ -63,7 +64,9 @@ def gather(
     options = options or RootcauseOptions()
     before_ns = start_ns - options.before_s * SECOND
     around = Query(from_ns=before_ns, to_ns=end_ns + 1)
-    names = list(hosts) or [host for host, _ in index.terms(around, "host", 50)]
+    names = list(hosts) or [host for host, _ in index.terms(around, "host", MAX_HOSTS)]
+    if not names:  # no line at all: whoever was measured
+        names = sorted({host for host, _ in index.metric_names()})[:MAX_HOSTS]
     templates: list[TemplateCount] = []
     services: dict[str, list[str]] = {}
     for host in names or [""]:

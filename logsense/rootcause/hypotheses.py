@@ -8,7 +8,7 @@ tier. What a deeper or more causal hypothesis explains is put behind it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from logsense.record import Hypothesis, Signal
 from logsense.rootcause.cues import Finding, metric_findings, series_change, text_findings
@@ -58,18 +58,16 @@ def rank(
     _explain(shown, evidence)
     shown.sort(key=lambda c: (-round(c.score, 3), c.onset_ns, c.pattern.kind, c.host, c.service))
     found = [_hypothesis(candidate, evidence) for candidate in shown]
-    found = _with_deviations(found, evidence)
+    # a pattern that fits well at the same host says better what deviates there
+    matched = {hypothesis.host for hypothesis in found if hypothesis.score >= MATCHED}
+    extra = [hypothesis for hypothesis in deviations(evidence) if hypothesis.host not in matched]
+    found = sorted([*found, *extra], key=lambda h: -round(h.score, 3))
     if not found or found[0].score < 0.5:
-        found += _unexplained(evidence, options)
+        # where requests or figures were compared, they name the place better than the loudest signal does
+        bar = extra[0].score * EXPLAINED if extra else 1.0
+        found += [replace(one, score=round(min(one.score, bar), 4)) for one in _unexplained(evidence, options)]
         found.sort(key=lambda h: (-round(h.score, 3), h.kind, h.host))
     return found[: options.limit]
-
-
-def _with_deviations(known: list[Hypothesis], evidence: Evidence) -> list[Hypothesis]:
-    """Add what deviates without a known pattern. A pattern that fits well at the same host says it better."""
-    matched = {hypothesis.host for hypothesis in known if hypothesis.score >= MATCHED}
-    extra = [hypothesis for hypothesis in deviations(evidence) if hypothesis.host not in matched]
-    return sorted([*known, *extra], key=lambda h: -round(h.score, 3))
 
 
 # -- candidates -----------------------------------------------------------------------------------------
