@@ -1,4 +1,4 @@
-"""Root causes on the shop of services that ``samples/record_shop.py`` records: resource faults, delays, defects, crashes.
+"""Root causes on the shop of services recorded by ``samples/record_shop.py``: resources, delays, defects, crashes.
 
     python samples/record_shop.py shop-recording && PYTHONPATH=. python -m benchmarks.rca_shop shop-recording
 

@@ -52,7 +52,7 @@ FAULTS = {
     "crash": [name for name in SERVICES if name != "frontend"],
 }
 MIX = ["browse", "browse", "cart", "checkout"]
-WARM_S, FAULT_S, CALM_S, EVERY_S = 60, 25, 35, 2.0
+FAULT_S, CALM_S, EVERY_S = 25, 35, 2.0
 DELAY_S = 0.12
 
 
@@ -185,10 +185,10 @@ def plan(seed: int, repeat: int) -> list[tuple[str, str]]:
     return todo
 
 
-def record(out: Path, seed: int, repeat: int, rate: float, say: Callable[[str], None]) -> None:
+def record(out: Path, seed: int, repeat: int, rate: float, warm_s: float, say: Callable[[str], None]) -> None:
     faults: list[dict[str, str]] = []
     todo = plan(seed, repeat)
-    say(f"{len(todo)} faults: about {(WARM_S + len(todo) * (FAULT_S + CALM_S)) / 60:.0f} minutes")
+    say(f"{len(todo)} faults: about {(warm_s + len(todo) * (FAULT_S + CALM_S)) / 60:.0f} minutes")
     with tempfile.TemporaryDirectory(prefix="shop-") as folder:
         shop, stop = Shop(Path(folder)), threading.Event()
         try:
@@ -197,7 +197,7 @@ def record(out: Path, seed: int, repeat: int, rate: float, say: Callable[[str], 
             threads = customers(shop, stop, seed, rate)
             threads.append(threading.Thread(target=Meter(shop, out / "metrics").run, args=(stop,)))
             threads[-1].start()
-            time.sleep(WARM_S)
+            time.sleep(warm_s)
             for number, (kind, name) in enumerate(todo, 1):
                 start = time.time()
                 shop.set(kind, name)
@@ -229,10 +229,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="order, places and requests")
     parser.add_argument("--repeat", type=int, default=2, help="times of each kind of fault, each elsewhere")
     parser.add_argument("--rate", type=float, default=6.0, help="requests a second at the front end, about")
+    parser.add_argument("--warm", type=float, default=240.0, help="seconds of calm before the first fault")
     args = parser.parse_args()
     if args.out.exists():
         raise SystemExit(f"{args.out} exists already.")
-    record(args.out, args.seed, args.repeat, args.rate, lambda text: print(text, flush=True))
+    record(args.out, args.seed, args.repeat, args.rate, args.warm, lambda text: print(text, flush=True))
 
 
 if __name__ == "__main__":

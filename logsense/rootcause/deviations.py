@@ -9,7 +9,7 @@ it, and what opened no gate breaks ties.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from logsense.record import Hypothesis
@@ -17,14 +17,16 @@ from logsense.rootcause.delays import Delay, Hop, delays
 from logsense.rootcause.evidence import Evidence
 from logsense.rootcause.golden import excesses
 from logsense.rootcause.patterns import fill
-from logsense.rootcause.requests import Place, Requests
+from logsense.rootcause.requests import Place, Requests, callers
 from logsense.rootcause.resources import taken_up
 from logsense.rootcause.steps import END, Change, changes
 
 #: Explained delay from which a place is taken for the slow one: quiet minutes and other faults stay at 0.
-DELAY_GATE = 0.5
+DELAY_GATE = 0.25
 #: Gain of changed steps that is worth a hypothesis; ordinary minutes, whose mix of requests varies, reach as much.
 STEPS_GATE = 8.0
+PASSED_ON = 0.3  # share of its caller's gain that a called service's own change needs to be the deeper one
+RARE = 0.05  # share of times up to which a step was hardly ever taken
 FLOOR, TOP = 0.3, 0.92  # scores of evidence that just counts, and of the clearest
 AHEAD = 2.0  # times the runner-up from which evidence stands for itself
 BEHIND = 0.85  # share of the score before it that evidence of a later gate can have at most
@@ -106,6 +108,7 @@ def _resources(evidence: Evidence) -> list[Deviation]:
 
 def _delays(found: Sequence[Delay], requests: Requests) -> list[Deviation]:
     clear = [delay for delay in found if delay.score >= DELAY_GATE]
+    behind = [delay for delay in found if delay.score < DELAY_GATE] if clear else []
     return [
         Deviation(
             delay.place, "slow_service", 1 - math.exp(-delay.score / 1.5),
@@ -115,7 +118,7 @@ def _delays(found: Sequence[Delay], requests: Requests) -> list[Deviation]:
             ("the network of {host}: ping, ss -ti, tc qdisc", "what {service} waits for: its threads, its pool of "
              "connections, the storage behind it", "CPU throttling and garbage collection of {service}"),
         )
-        for delay in clear
+        for delay in [*clear, *behind]
     ]  # fmt: skip
 
 
@@ -141,10 +144,13 @@ def _hop(hop: Hop, place: Place, requests: Requests) -> str:
 
 
 def _steps(found: dict[Place, Change], requests: Requests) -> list[Deviation]:
-    ordered = sorted(found.values(), key=lambda change: (-change.gain, change.place))
+    calls = callers([*requests.normal, *requests.during])
+    ordered = _deepest_first(sorted(found.values(), key=lambda change: (-change.gain, change.place)), calls)
     out = []
     for change in ordered:
-        rivals = [other.gain for other in ordered if other is not change]
+        # who calls it, directly or not, only passes on what went wrong there
+        waiting = _upstream(change.place, calls)
+        rivals = [other.gain for other in ordered if other is not change and other.place not in waiting]
         strength = max(0.0, 1 - math.exp(-(change.gain - STEPS_GATE) / 15)) if change.gain >= STEPS_GATE else 0.0
         weak = 0.0 if strength else 0.5 * (change.gain / STEPS_GATE - 1)
         out.append(
@@ -157,6 +163,37 @@ def _steps(found: dict[Place, Change], requests: Requests) -> list[Deviation]:
             )
         )  # fmt: skip
     return out
+
+
+def _deepest_first(ordered: list[Change], calls: Mapping[tuple[Place, Place], int]) -> list[Change]:
+    """A service that fails makes its callers fail: a called one that does what it hardly ever did comes before."""
+    out = list(ordered)
+    for _ in range(len(out)):
+        first = out[0]
+        below = [
+            change for change in out[1:]
+            if calls.get((first.place, change.place), 0) > calls.get((change.place, first.place), 0)
+            and change.kind != "unreached" and change.gain >= max(STEPS_GATE, PASSED_ON * first.gain)
+            and change.was[0] <= RARE * change.was[1]
+        ]  # fmt: skip
+        if not below:
+            break
+        out.remove(below[0])
+        out.insert(0, below[0])
+    return out
+
+
+def _upstream(place: Place, calls: Mapping[tuple[Place, Place], int]) -> set[Place]:
+    """Everyone who calls it, directly or through others."""
+    found: set[Place] = set()
+    todo = [place]
+    while todo:
+        here = todo.pop()
+        for caller, called in calls:
+            if called == here and caller not in found and caller != place:
+                found.add(caller)
+                todo.append(caller)
+    return found
 
 
 def _why_changed(change: Change, requests: Requests) -> str:

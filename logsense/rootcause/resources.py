@@ -39,11 +39,12 @@ def _named(pattern: str) -> re.Pattern[str]:
 
 #: The machine under many services: its load is nobody's in particular.
 _SHARED = _named(r"^node|^cluster")
+_PERCENT = _named(r"%|percent|pct")
 RESOURCES = (
     Resource(
         "cpu_starvation", "CPU of {service} on {host} is taken up",
         _named(r"cpu[\w.]*?(util|usage_?rate|percent|pct)|cpu\.usage$"), 0.2, 0.4,
-        _named(r"cpu[\w.]*(milli|seconds|usage\(m\)|cores)"), 4.0, 0.2,
+        _named(r"cpu[\w.]*(seconds|cores)"), 4.0, 0.2,
         ("what takes the CPU on {host}: top -H, pidstat 1", "what was deployed or scheduled just before",
          "raise the CPU limit of {service}, or move what competes with it"),
     ),
@@ -90,7 +91,7 @@ def taken_up(evidence: Evidence) -> list[Use]:
             if not share and not resource.amount.search(name):
                 continue
             change = series_change(series, evidence)
-            strength = _strength(resource, change, share=share) if change else 0.0
+            strength = _strength(resource, change, _whole(series) if share else 0.0) if change else 0.0
             if change and strength > 0:
                 place = (series.host, service_of_series(series.name) or _only_service(series.host, evidence))
                 known = best.get((place, resource.kind))
@@ -100,12 +101,17 @@ def taken_up(evidence: Evidence) -> list[Use]:
     return sorted(best.values(), key=lambda use: (-use.strength, use.place, use.resource.kind))
 
 
-def _strength(resource: Resource, change: SeriesChange, *, share: bool) -> float:
+def _whole(series: SeriesExcerpt) -> float:
+    """What all of a resource is: 100 where the name or a value says that these are percents, else 1."""
+    return 100.0 if _PERCENT.search(series.name) or any(value > 1.6 for _, value in series.points) else 1.0
+
+
+def _strength(resource: Resource, change: SeriesChange, whole: float) -> float:
+    """0 … 1; ``whole`` is 0 where no limit is known."""
     if change.z < 4:
         return 0.0
-    if share:
-        scale = 100.0 if max(change.extreme, change.usual) > 1.6 else 1.0
-        rise, level = (change.extreme - change.usual) / scale, change.extreme / scale
+    if whole:
+        rise, level = (change.extreme - change.usual) / whole, change.extreme / whole
         return min(1.0, rise / (3 * resource.rise)) if rise >= resource.rise and level >= resource.level else 0.0
     if change.extreme - change.usual < resource.size or change.extreme < resource.factor * max(change.usual, 0.0):
         return 0.0
