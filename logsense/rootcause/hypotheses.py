@@ -61,6 +61,10 @@ def rank(
     # a pattern that fits well at the same host says better what deviates there
     matched = {hypothesis.host for hypothesis in found if hypothesis.score >= MATCHED}
     extra = [hypothesis for hypothesis in deviations(evidence) if hypothesis.host not in matched]
+    upstream = _reach(evidence)
+    for hypothesis in extra:
+        if upstream.get(hypothesis.host, set()) & matched:  # it calls a host whose failure is known
+            hypothesis.score = round(hypothesis.score * EXPLAINED, 4)
     found = sorted([*found, *extra], key=lambda h: -round(h.score, 3))
     if not found or found[0].score < 0.5:
         # where requests or figures were compared, they name the place better than the loudest signal does
