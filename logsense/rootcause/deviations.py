@@ -48,14 +48,15 @@ class Deviation:
     onset_ns: int = 0
 
 
-def deviations(evidence: Evidence) -> list[Hypothesis]:
-    """Hypotheses, best first, at most one a place."""
+def deviations(evidence: Evidence, *, figures: bool = True) -> list[Hypothesis]:
+    """Hypotheses, best first, at most one a place. ``figures``: also by latency and failures along calls."""
     requests = evidence.requests or Requests()
     found = [*_resources(evidence)]
     if requests:
         found += _delays(delays(requests), requests)
         found += _steps(changes(requests), requests)
-    found += _golden(evidence)
+    if figures:
+        found += _golden(evidence)
     out: list[Hypothesis] = []
     seen: set[Place] = set()
     bar, kind = TOP, ""

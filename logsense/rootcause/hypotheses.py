@@ -60,7 +60,9 @@ def rank(
     found = [_hypothesis(candidate, evidence) for candidate in shown]
     # a pattern that fits well at the same host says better what deviates there
     matched = {hypothesis.host for hypothesis in found if hypothesis.score >= MATCHED}
-    extra = [hypothesis for hypothesis in deviations(evidence) if hypothesis.host not in matched]
+    # figures of who is slow or fails say less than a failure that is known, however weakly it shows
+    deviating = deviations(evidence, figures=not found)
+    extra = [hypothesis for hypothesis in deviating if hypothesis.host not in matched]
     upstream = _reach(evidence)
     for hypothesis in extra:
         if upstream.get(hypothesis.host, set()) & matched:  # it calls a host whose failure is known
