@@ -6,10 +6,12 @@ DEMO_DATA ?= demo-data
 DEMO_PORT ?= 8514
 TEST_ARGS ?=
 FUZZ_SECONDS ?= 600
+SHOP ?= shop-recording
+SEED ?= 1
 export TOKENIZERS_PARALLELISM = false
 export HF_HUB_OFFLINE = 1
 
-.PHONY: help demo test test-slow test-kills test-elastic fuzz test-shippers lint golden bench model lock clean setup
+.PHONY: help demo record-shop test test-slow test-kills test-elastic fuzz test-shippers lint golden bench model lock clean setup
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -62,6 +64,9 @@ golden: $(VENV)/.ready ## show how the golden files would change, then rewrite t
 
 bench: $(VENV)/.ready ## speed beside a peer in the same run
 	@for f in benchmarks/bench_*.py; do echo "==> $$f"; $(BIN)/python $$f || exit 1; done
+
+record-shop: $(VENV)/.ready ## record the shop of services (14 minutes) and rank the causes of what was done to it
+	@$(BIN)/python samples/record_shop.py $(SHOP) --seed $(SEED) && PYTHONPATH=. $(BIN)/python -m benchmarks.rca_shop $(SHOP) --verbose
 
 model: $(VENV)/.ready ## train the failure model that comes with logsense from the samples
 	@$(BIN)/logsense train samples/server samples/database samples/network samples/holdout/server \

@@ -12,7 +12,16 @@ from typing import Any
 
 from logsense.incidents import Estates, SilenceOptions, Silences, experience
 from logsense.record import Hypothesis, Incident, Sentence
-from logsense.rootcause import RootcauseOptions, as_text, gather, gather_incident, rank, summarise, title
+from logsense.rootcause import (
+    RootcauseOptions,
+    as_text,
+    gather,
+    gather_incident,
+    gather_requests,
+    rank,
+    summarise,
+    title,
+)
 from logsense.stages import Index
 
 #: How alike two sets of template ids are in meaning, 0…1.
@@ -62,10 +71,17 @@ def diagnose_range(
     calls: Iterable[tuple[str, str]] = (),
     addresses: Mapping[str, str] | None = None,
     options: RootcauseOptions | None = None,
+    normal: Sequence[tuple[int, int]] = (),
+    hosts: Sequence[str] = (),
 ) -> Diagnosis:
-    """Ranked hypotheses for ``from_ns <= t < to_ns`` over all hosts."""
+    """Ranked hypotheses for ``from_ns <= t < to_ns`` over ``hosts``, or all that wrote lines then.
+
+    Lines are compared with the ``normal`` periods, half-open, or with the time just before if none are given.
+    """
     signals = index.signals(from_ns, to_ns)
-    evidence = gather(index, from_ns, to_ns - 1, signals, (), sorted(calls), options, addresses)
+    evidence = gather(index, from_ns, to_ns - 1, signals, hosts, sorted(calls), options, addresses, normal)
+    compared = normal or [(evidence.before_ns, from_ns)]
+    evidence = replace(evidence, requests=gather_requests(index, from_ns, to_ns - 1, compared, options))
     hypotheses = rank(evidence, options)
     sentences, absent = summarise(None, hypotheses, evidence)
     return Diagnosis(hypotheses, sentences, absent, as_text(sentences, evidence=True))

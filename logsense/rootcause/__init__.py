@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from logsense.rootcause.chinese import in_chinese, translate
 from logsense.rootcause.evidence import Evidence, SeriesExcerpt, TemplateCount
-from logsense.rootcause.gather import gather, gather_incident
+from logsense.rootcause.gather import gather, gather_incident, gather_requests
 from logsense.rootcause.hypotheses import rank
 from logsense.rootcause.options import RootcauseOptions
 from logsense.rootcause.patterns import known_patterns, load_patterns
 from logsense.rootcause.render import FORMS, render
-from logsense.rootcause.summary import as_text, summarise, title
+from logsense.rootcause.summary import as_text, is_clear, summarise, title
 
 __all__ = [
     "FORMS",
@@ -20,7 +20,9 @@ __all__ = [
     "as_text",
     "gather",
     "gather_incident",
+    "gather_requests",
     "in_chinese",
+    "is_clear",
     "known_patterns",
     "load_patterns",
     "rank",

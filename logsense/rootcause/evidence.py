@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from logsense.record import Signal
+from logsense.rootcause.requests import SECOND, Requests
 
-SECOND = 1_000_000_000
+__all__ = ["SECOND", "Evidence", "SeriesExcerpt", "TemplateCount"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ class SeriesExcerpt:
 class Evidence:
     """Everything known about one stretch of time.
 
-    ``before_ns`` … ``start_ns`` is the normal time it is compared with. ``calls`` are (caller host, called host).
+    ``before_ns`` … ``start_ns`` is the normal time it is compared with, for lines the ``normal`` periods where any are
+    given. ``calls`` are (caller host, called host); ``requests`` are lines that state the request they belong to.
     ``services`` lists the services of each host; ``addresses`` maps addresses to hosts.
     ``absent`` names what was not available ("metrics of db1").
     """
@@ -59,11 +61,16 @@ class Evidence:
     calls: Sequence[tuple[str, str]] = ()
     absent: Sequence[str] = ()
     addresses: Mapping[str, str] = field(default_factory=dict)
+    normal: Sequence[tuple[int, int]] = ()
+    requests: Requests | None = None
 
     def during_s(self) -> float:
         return max((self.end_ns - self.start_ns) / SECOND, 1.0)
 
     def before_s(self) -> float:
+        """Seconds of normal time that lines were counted in."""
+        if self.normal:
+            return max(sum(to - since for since, to in self.normal) / SECOND, 1.0)
         return max((self.start_ns - self.before_ns) / SECOND, 1.0)
 
     def excess(self, template: TemplateCount) -> float:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 
 from logsense.record import Incident, Query, Signal
 from logsense.rootcause.evidence import SECOND, Evidence, SeriesExcerpt, TemplateCount
 from logsense.rootcause.options import RootcauseOptions
+from logsense.rootcause.requests import Line, Requests, line_of
 from logsense.stages import Index
 
+MAX_HOSTS = 50
 MAX_TEMPLATES = 300  # most frequent message types looked at per host
 MAX_SERIES = 400
+PROBE = 40  # lines looked at to see whether lines state their request
+PROBE_SHARE = 0.25
 READ = 50  # lines read of each message type that became more frequent
 _ADDRESS = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\.\d)")
 
@@ -31,7 +37,12 @@ def gather_incident(
     hosts |= {callee for caller, callee in calls if caller in hosts}
     hosts |= {caller for caller, callee in calls if callee in hosts}
     start_ns = incident.start_ns - options.lead_s * SECOND
-    return gather(index, start_ns, incident.last_ns, signals, sorted(hosts), calls, options, addresses)
+    evidence = gather(index, start_ns, incident.last_ns, signals, sorted(hosts), calls, options, addresses)
+    # The lead is for causes that show before the first signal; mixed into the incident it would hide how it differs.
+    normal = [(evidence.before_ns, start_ns)]
+    end_ns = max(incident.last_ns, incident.start_ns)
+    requests = gather_requests(index, incident.start_ns, end_ns, normal, options)
+    return replace(evidence, requests=requests)
 
 
 def gather(
@@ -43,12 +54,19 @@ def gather(
     calls: Sequence[tuple[str, str]] = (),
     options: RootcauseOptions | None = None,
     addresses: Mapping[str, str] | None = None,
+    normal: Sequence[tuple[int, int]] = (),
 ) -> Evidence:
-    """Evidence of ``[start_ns, end_ns]`` on ``hosts`` (all known ones when empty)."""
+    """Evidence of ``[start_ns, end_ns]`` on ``hosts`` (all known ones when empty).
+
+    ``normal`` are half-open periods to compare lines with, instead of the ``before_s`` seconds before. Requests are
+    not read: see ``gather_requests``.
+    """
     options = options or RootcauseOptions()
     before_ns = start_ns - options.before_s * SECOND
     around = Query(from_ns=before_ns, to_ns=end_ns + 1)
-    names = list(hosts) or [host for host, _ in index.terms(around, "host", 50)]
+    names = list(hosts) or [host for host, _ in index.terms(around, "host", MAX_HOSTS)]
+    if not names:  # no line at all: whoever was measured
+        names = sorted({host for host, _ in index.metric_names()})[:MAX_HOSTS]
     templates: list[TemplateCount] = []
     services: dict[str, list[str]] = {}
     for host in names or [""]:
@@ -56,25 +74,61 @@ def gather(
         services[host] = [
             name for name, _ in index.terms(Query(hosts=where, from_ns=before_ns, to_ns=end_ns), "service", 50)
         ]
-        templates += _templates(index, where, host, before_ns, start_ns, end_ns, signals)
+        templates += _templates(index, where, host, normal or [(before_ns, start_ns)], start_ns, end_ns, signals)
     series = list(_series(index, names, before_ns, end_ns))
     absent = [f"metrics of {host}" for host in names if host and not any(s.host == host for s in series)]
     absent += [f"logs of {host}" for host in names if host and not any(t.host == host for t in templates)]
     return Evidence(
         start_ns, end_ns, before_ns, list(signals), templates, series, names, services, list(calls), absent,
-        dict(addresses or {}),
+        dict(addresses or {}), list(normal),
     )  # fmt: skip
 
 
+def gather_requests(
+    index: Index, start_ns: int, end_ns: int, normal: Sequence[tuple[int, int]], options: RootcauseOptions | None = None
+) -> Requests | None:
+    """Lines that state their request, of ``[start_ns, end_ns]`` and of the ``normal`` periods, on all hosts.
+
+    None where hardly any line states one. Of long times only the beginning is read.
+    """
+    options = options or RootcauseOptions()
+    end_ns = min(end_ns, start_ns + options.request_s * SECOND)
+    during = Query(from_ns=start_ns, to_ns=end_ns + 1)
+    _, hits = index.search(during, limit=PROBE, by_time=True)
+    if sum(line_of(hit.record) is not None for hit in hits) < PROBE_SHARE * max(len(hits), 1):
+        return None
+    now = _read(index, [(start_ns, end_ns + 1)], options.request_lines)
+    before = _read(index, normal, options.request_lines)
+    ids = sorted({line.template for line in (*now, *before)})
+    texts = {template.id: template.text for template in index.templates(ids)}
+    return Requests(before, now, texts, max(len(now), len(before)) >= options.request_lines)
+
+
+def _read(index: Index, periods: Sequence[tuple[int, int]], limit: int) -> list[Line]:
+    """At most ``limit`` lines, from each period as many: its latest are nearest to the incident, but whole requests
+    need a stretch without holes, so each period gives its beginning."""
+    lines: list[Line] = []
+    for number, (from_ns, to_ns) in enumerate(periods):
+        share = (limit - len(lines)) // (len(periods) - number)
+        found = (line for record in index.scan(Query(from_ns=from_ns, to_ns=to_ns)) if (line := line_of(record)))
+        lines += islice(found, share)
+    lines.sort()
+    return lines
+
+
 def _templates(
-    index: Index, where: list[str], host: str, before_ns: int, start_ns: int, end_ns: int, signals: Sequence[Signal]
-) -> Iterable[TemplateCount]:
+    index: Index, where: list[str], host: str, normal: Sequence[tuple[int, int]], start_ns: int, end_ns: int,
+    signals: Sequence[Signal],
+) -> Iterable[TemplateCount]:  # fmt: skip
     during = Query(hosts=where, from_ns=start_ns, to_ns=end_ns + 1)
     counts = dict(index.terms(during, "template_id", MAX_TEMPLATES))
     for signal in signals:
         if signal.template_id and signal.host == host:
             counts.setdefault(signal.template_id, int(signal.value or 1))
-    past = dict(index.terms(Query(hosts=where, from_ns=before_ns, to_ns=start_ns), "template_id", MAX_TEMPLATES * 2))
+    past: Counter[str] = Counter()
+    for since, to in normal:
+        past.update(dict(index.terms(Query(hosts=where, from_ns=since, to_ns=to), "template_id", MAX_TEMPLATES * 2)))
+    normal_ns = sum(to - since for since, to in normal)
     known = {template.id: template for template in index.templates(sorted(counts))}
     for template_id, count in sorted(counts.items()):
         template = known.get(template_id)
@@ -83,7 +137,7 @@ def _templates(
         samples: list[tuple[str, str]] = []
         peers: list[tuple[str, int]] = []
         first_ns, service = 0, template.service
-        if count > 3 * past.get(template_id, 0) * max(end_ns - start_ns, 1) / max(start_ns - before_ns, 1):
+        if count > 3 * past[template_id] * max(end_ns - start_ns, 1) / max(normal_ns, 1):
             only = Query(hosts=where, template_ids=[template_id], from_ns=start_ns, to_ns=end_ns + 1)
             _, hits = index.search(only, limit=READ, offset=max(0, count - READ), by_time=True)
             for hit in reversed(hits):
@@ -98,7 +152,7 @@ def _templates(
             host,
             service,
             template.level,
-            past.get(template_id, 0),
+            past[template_id],
             count, first_ns,
             samples, peers,
         )  # fmt: skip

@@ -8,15 +8,17 @@ tier. What a deeper or more causal hypothesis explains is put behind it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from logsense.record import Hypothesis, Signal
 from logsense.rootcause.cues import Finding, metric_findings, series_change, text_findings
+from logsense.rootcause.deviations import deviations
 from logsense.rootcause.evidence import SECOND, Evidence
 from logsense.rootcause.options import RootcauseOptions
 from logsense.rootcause.patterns import Pattern, fill, known_patterns
 
 TIER = {"cause": 1.0, "mechanism": 0.9, "symptom": 0.6}
+MATCHED = 0.5  # a known pattern of this score leaves no need for an unknown cause at its host
 EXPLAINED = 0.5  # what is explained by another hypothesis keeps this share of its score
 SLACK_S = 45  # onsets are known to about a window; an effect may even be seen before its cause
 
@@ -56,8 +58,20 @@ def rank(
     _explain(shown, evidence)
     shown.sort(key=lambda c: (-round(c.score, 3), c.onset_ns, c.pattern.kind, c.host, c.service))
     found = [_hypothesis(candidate, evidence) for candidate in shown]
+    # a pattern that fits well at the same host says better what deviates there
+    matched = {hypothesis.host for hypothesis in found if hypothesis.score >= MATCHED}
+    # figures of who is slow or fails say less than a failure that is known, however weakly it shows
+    deviating = deviations(evidence, figures=not found)
+    extra = [hypothesis for hypothesis in deviating if hypothesis.host not in matched]
+    upstream = _reach(evidence)
+    for hypothesis in extra:
+        if upstream.get(hypothesis.host, set()) & matched:  # it calls a host whose failure is known
+            hypothesis.score = round(hypothesis.score * EXPLAINED, 4)
+    found = sorted([*found, *extra], key=lambda h: -round(h.score, 3))
     if not found or found[0].score < 0.5:
-        found += _unexplained(evidence, options)
+        # where requests or figures were compared, they name the place better than the loudest signal does
+        bar = extra[0].score * EXPLAINED if extra else 1.0
+        found += [replace(one, score=round(min(one.score, bar), 4)) for one in _unexplained(evidence, options)]
         found.sort(key=lambda h: (-round(h.score, 3), h.kind, h.host))
     return found[: options.limit]
 

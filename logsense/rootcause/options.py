@@ -17,3 +17,7 @@ class RootcauseOptions:
     least_score: float = 0.25
     #: Hypotheses shown at most.
     limit: int = 5
+    #: Lines with a request's identifier that are read of normal times, and again as many of the incident.
+    request_lines: int = 20_000
+    #: Seconds of an incident whose requests are looked at: a cause shows early, repairs change requests as well.
+    request_s: int = 300

@@ -10,7 +10,16 @@ from logsense.rootcause.evidence import SECOND, Evidence
 
 SURE, LIKELY = 0.7, 0.45
 CLOSE, TIE = 0.6, 0.05  # a share of the best score that is worth mentioning, a difference that decides nothing
+AHEAD = 0.86  # the first stands clearly ahead when every other host has at most this share of its score
 TELLING = ("log.severity", "log.unit", "log.new")
+
+
+def is_clear(hypotheses: Sequence[Hypothesis]) -> bool:
+    """Whether the first stands clearly ahead: sure of itself, and no other host comes near."""
+    if not hypotheses or hypotheses[0].score < SURE or hypotheses[0].kind == "unexplained":
+        return False
+    others = [other.score for other in hypotheses[1:] if other.host != hypotheses[0].host]
+    return max(others, default=0.0) <= AHEAD * hypotheses[0].score
 
 
 def title(incident: Incident, hypotheses: Sequence[Hypothesis]) -> str:

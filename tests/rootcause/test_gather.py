@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from logsense.record import Hit, Incident, LogRecord, Query, Signal, Template
-from logsense.rootcause import RootcauseOptions, gather, gather_incident, rank
+from logsense.rootcause import RootcauseOptions, gather, gather_incident, gather_requests, rank
 
 S = 1_000_000_000
 T0 = 1_764_000_000 * S
@@ -33,6 +33,9 @@ class SmallIndex:
     def search(self, query: Query, *, limit: int = 50, offset: int = 0, by_time: bool = False):
         found = sorted(self._match(query), key=lambda r: -r.timestamp_ns)
         return len(found), [Hit(r, 0.0) for r in found[offset : offset + limit]]
+
+    def scan(self, query: Query):
+        return iter(sorted(self._match(query), key=lambda r: r.timestamp_ns))
 
     def templates(self, ids=None) -> list[Template]:
         texts = {r.template_id: r for r in self.records}
@@ -98,3 +101,26 @@ def test_any_stretch_of_time_looks_at_all_hosts():
 def test_an_empty_index_is_no_evidence():
     found = gather(SmallIndex([], {}), T0, T0 + 60 * S, [])
     assert (list(found.templates), list(found.series), rank(found)) == ([], [], [])
+
+
+def test_requests_are_read_of_both_times_and_within_a_limit():
+    def lines(start: int, count: int) -> list[LogRecord]:
+        return [
+            LogRecord(f"{start}-{n}", T0 + (start + n) * S, f"request_id=abc{start + n:06} done", "s", 0, "h", "svc",
+                      template_id="t")
+            for n in range(count)
+        ]  # fmt: skip
+
+    index = SmallIndex([*lines(0, 300), *lines(600, 60)], {})
+    normal = [(T0, T0 + 100 * S), (T0 + 200 * S, T0 + 300 * S)]
+    found = gather_requests(index, T0 + 600 * S, T0 + 659 * S, normal)
+    assert found is not None and (len(found.normal), len(found.during)) == (200, 60) and not found.cut
+    assert set(found.texts) == {"t"}
+    few = gather_requests(index, T0 + 600 * S, T0 + 659 * S, normal, RootcauseOptions(request_lines=50))
+    assert few is not None and few.cut
+    assert [line.at_ns // S - T0 // S for line in few.normal] == [*range(25), *range(200, 225)]
+
+
+def test_no_requests_where_lines_state_none():
+    records = [LogRecord(str(n), T0 + n * S, "hello", "s", 0, "h", "svc", template_id="t") for n in range(100)]
+    assert gather_requests(SmallIndex(records, {}), T0 + 50 * S, T0 + 99 * S, [(T0, T0 + 50 * S)]) is None

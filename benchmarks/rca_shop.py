@@ -1,0 +1,118 @@
+"""Root causes on the shop of services recorded by ``samples/record_shop.py``: resources, delays, defects, crashes.
+
+    python samples/record_shop.py shop-recording && PYTHONPATH=. python -m benchmarks.rca_shop shop-recording
+
+Lines and metrics go through the pipeline with its detectors. Two questions: is the place right when one asks for the
+time of the fault (``logsense diagnose``), and what do the incidents say that opened by themselves?
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.rca_score import Answer, answer, print_answers
+from logsense.config import Settings
+from logsense.diagnosis import diagnose_range
+from logsense.pipeline import Pipeline
+from logsense.record import Hypothesis, Incident, RawEvent
+from logsense.sources.metrics_csv import MetricsCsv, MetricsCsvOptions
+
+SECOND = 1_000_000_000
+BATCH = 2000
+AFTER_S = 12  # what a fault leaves behind is not normal
+NORMAL_S = 600
+
+
+def read_lines(folder: Path) -> Iterator[RawEvent]:
+    for path in sorted(folder.glob("logs/*/*.log")):
+        fields = {"host.name": path.parent.name, "service.name": path.stem, "pipeline": "services"}
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
+            yield RawEvent(line, f"tail:{path.parent.name}", 0, fields, f"{path.stem}-{number:x}")
+
+
+def ingest(pipeline: Pipeline, folder: Path) -> None:
+    batch: list[RawEvent] = []
+    for event in read_lines(folder):
+        batch.append(event)
+        if len(batch) == BATCH:
+            pipeline.process(batch, (), replay=False)
+            batch = []
+    pipeline.process(batch, (), replay=False)
+    pipeline.flush()
+    for path in sorted(folder.glob("metrics/*.csv")):
+        for points in MetricsCsv(MetricsCsvOptions(host=path.stem)).read(path):
+            pipeline.process((), points, replay=False)
+    pipeline.commit(None)
+
+
+def calm(faults: list[dict[str, Any]], before_ns: int, begun_ns: int) -> list[tuple[int, int]]:
+    """The stretches of the last ten minutes that no fault touches."""
+    at, periods = max(begun_ns, before_ns - NORMAL_S * SECOND), []
+    for fault in faults:
+        start_ns, end_ns = _ns(fault["start"]), _ns(fault["end"]) + AFTER_S * SECOND
+        if end_ns > at and start_ns < before_ns:
+            if start_ns > at:
+                periods.append((at, start_ns))
+            at = max(at, end_ns)
+    return [*periods, (at, before_ns)] if before_ns > at else periods
+
+
+def evaluate(folder: Path) -> tuple[list[Answer], list[Answer], int]:
+    """(asked for the time of each fault, said by its incidents, incidents beside any fault)."""
+    labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    faults = labels["faults"]
+    incidents: dict[str, Incident] = {}
+    with tempfile.TemporaryDirectory(prefix="logsense-rca-") as data:
+        pipeline = Pipeline(Path(data), Settings({}), models=False, told=lambda i: incidents.__setitem__(i.id, i))
+        ingest(pipeline, folder)
+        pipeline.analyse()
+        pipeline.commit(None)
+        asked, said = [], []
+        owned: set[str] = set()
+        for fault in faults:
+            start_ns, end_ns = _ns(fault["start"]), _ns(fault["end"])
+            found = diagnose_range(
+                pipeline.index, start_ns, end_ns, calls=pipeline.dependencies.edges(),
+                addresses=pipeline.dependencies.places(), normal=calm(faults, start_ns, _ns(labels["start"])),
+            )  # fmt: skip
+            name = f"{fault['kind']} at {fault['service']}"
+            asked.append(answer(name, fault["kind"], {fault["host"]}, found.hypotheses))
+            mine = [
+                i for i in incidents.values()
+                if i.start_ns < end_ns + AFTER_S * SECOND and (i.end_ns or i.last_ns) > start_ns and i.id not in owned
+            ]  # fmt: skip
+            owned |= {incident.id for incident in mine}
+            best: list[Hypothesis] = max(mine, key=lambda i: i.score).hypotheses if mine else []
+            said.append(answer(name, fault["kind"], {fault["host"]}, best))
+        pipeline.close()
+    return asked, said, len(incidents.keys() - owned)
+
+
+def _ns(text: str) -> int:
+    return int(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000) * (SECOND // 1000)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Root-cause ranking on recordings of the shop of services.")
+    parser.add_argument("folder", type=Path, nargs="+", help="what samples/record_shop.py wrote")
+    parser.add_argument("--verbose", action="store_true", help="a line for each fault")
+    args = parser.parse_args()
+    asked, said, beside = [], [], 0
+    for folder in args.folder:
+        if not (folder / "labels.json").exists():
+            raise SystemExit(f"{folder} is no recording: write one with samples/record_shop.py.")
+        one, two, three = evaluate(folder)
+        asked, said, beside = asked + one, said + two, beside + three
+    print_answers("Shop, asked for the time of the fault", asked, verbose=args.verbose)
+    print_answers("Shop, what the incidents say", said, verbose=args.verbose)
+    print(f"  {beside} incidents beside the faults")
+
+
+if __name__ == "__main__":
+    main()

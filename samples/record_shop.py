@@ -1,0 +1,240 @@
+"""Record a shop of eight services while resource faults, delays, defects and crashes are done to them.
+
+    python samples/record_shop.py OUT --seed 1 --repeat 2
+
+Real processes that call each other over HTTP on the loopback, each behind a relay that stands for its network, under
+a steady mix of three kinds of requests. Written: ``OUT/logs/<host>/<service>.log``, ``OUT/metrics/<host>.csv`` (a row
+every two seconds: CPU, memory and disk of the process from /proc, requests, errors and latency as the service counts
+them) and ``OUT/labels.json``. Needs no root and no network; a fault takes a minute with the calm after it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+HERE = Path(__file__).resolve().parent / "recorder"
+SERVICES = {
+    "frontend": ["catalog", "cart", "checkout"],
+    "catalog": ["stock", "prices"],
+    "cart": ["prices", "catalog"],
+    "checkout": ["cart", "payment", "shipping"],
+    "payment": ["ledger"],
+    "shipping": ["stock"],
+    "stock": [],
+    "prices": [],
+    "ledger": [],
+}
+#: What is done -> where it may be done. Nothing is called behind the front end's back.
+FAULTS = {
+    "cpu": list(SERVICES),
+    "memory": list(SERVICES),
+    "disk": [name for name in SERVICES if name != "frontend"],
+    "delay": [name for name in SERVICES if name != "frontend"],
+    "error": list(SERVICES),
+    "crash": [name for name in SERVICES if name != "frontend"],
+}
+MIX = ["browse", "browse", "cart", "checkout"]
+FAULT_S, CALM_S, EVERY_S = 25, 35, 2.0
+DELAY_S = 0.12
+
+
+class Shop:
+    """The processes and what is done to them. ``close`` ends every process that it started."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ports = {name: (free_port(), free_port()) for name in SERVICES}  # (own, of the relay before it)
+        self.processes: dict[str, subprocess.Popen] = {}
+        self.links = [
+            subprocess.Popen([sys.executable, str(HERE / "link.py"), str(far), str(own), str(folder / f"{name}.delay")])
+            for name, (own, far) in self.ports.items()
+        ]
+        for name in SERVICES:
+            self.start(name)
+
+    def start(self, name: str) -> None:
+        called = [f"{other}={self.ports[other][1]}" for other in SERVICES[name]]
+        command = [sys.executable, str(HERE / "shop_service.py"), name, str(self.ports[name][0]), str(self.folder)]
+        self.processes[name] = subprocess.Popen([*command, *called])
+
+    def set(self, kind: str, name: str) -> None:
+        if kind == "delay":
+            (self.folder / f"{name}.delay").write_text(str(DELAY_S), encoding="ascii")
+        elif kind == "crash":
+            self.processes[name].kill()
+            self.processes[name].wait()
+        else:
+            (self.folder / f"{name}.fault").write_text(kind, encoding="ascii")
+
+    def clear(self, kind: str, name: str) -> None:
+        for ending in ("delay", "fault"):
+            (self.folder / f"{name}.{ending}").unlink(missing_ok=True)
+        if kind == "crash":
+            self.start(name)
+
+    def close(self) -> None:
+        for process in [*self.processes.values(), *self.links]:
+            process.terminate()
+        for process in [*self.processes.values(), *self.links]:
+            process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def customers(shop: Shop, stop: threading.Event, seed: int, rate: float) -> list[threading.Thread]:
+    """Three customers who come back after a random while, whether they were served or not."""
+
+    def shopping(rng: random.Random) -> None:
+        while not stop.is_set():
+            url = f"http://127.0.0.1:{shop.ports['frontend'][0]}/{rng.choice(MIX)}"
+            try:
+                asked = urllib.request.Request(url, headers={"X-Request-ID": uuid.UUID(int=rng.getrandbits(128)).hex})
+                with urllib.request.urlopen(asked, timeout=20) as answer:
+                    answer.read()
+            except OSError:
+                pass
+            stop.wait(rng.expovariate(rate / 3))
+
+    threads = [threading.Thread(target=shopping, args=(random.Random(seed * 10 + n),), daemon=True) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+class Meter:
+    """Samples every service into ``metrics/<host>.csv`` until stopped."""
+
+    COLUMNS = ("process.cpu.utilization", "process.memory.rss", "process.disk.write", "http.server.requests",
+               "http.server.errors", "http.server.latency.mean")  # fmt: skip
+
+    def __init__(self, shop: Shop, out: Path) -> None:
+        self.shop, self.out = shop, out
+        self.before: dict[str, dict[str, float]] = {}
+        out.mkdir(parents=True)
+        self.files = {name: (out / f"{name}-1.csv").open("w", newline="", encoding="utf-8") for name in SERVICES}
+        self.writers = {name: csv.writer(file) for name, file in self.files.items()}
+        for writer in self.writers.values():
+            writer.writerow(["@timestamp", *self.COLUMNS])
+
+    def run(self, stop: threading.Event) -> None:
+        while not stop.wait(EVERY_S):
+            for name in SERVICES:
+                self.sample(name)
+        for file in self.files.values():
+            file.close()
+
+    def sample(self, name: str) -> None:
+        now = {"at": time.time(), **read_process(self.shop.processes[name].pid), **self.counters(name)}
+        last, self.before[name] = self.before.get(name), now
+        if last is None or len(now) < 3 or now.get("pid") != last.get("pid"):
+            return
+        took = now["at"] - last["at"]
+        rate = {key: (now[key] - last[key]) / took for key in now if key in last and key not in ("at", "pid", "rss")}
+        count = rate.get("requests", 0.0) * took
+        row: list[Any] = [round(rate.get("cpu", 0.0), 4), int(now.get("rss", 0)), round(rate.get("written", 0.0))]
+        if "requests" in rate:
+            row += [round(rate["requests"], 3), round(rate["errors"], 3)]
+            row += [round(rate["seconds"] * took / count, 5) if count else ""]
+        self.writers[name].writerow([iso(now["at"]), *row])
+
+    def counters(self, name: str) -> dict[str, float]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.shop.ports[name][0]}/metrics", timeout=1) as answer:
+                return dict(json.loads(answer.read()))
+        except (OSError, ValueError):
+            return {}
+
+
+def read_process(pid: int) -> dict[str, float]:
+    try:
+        process = psutil.Process(pid)
+        used = process.cpu_times()
+        return {"pid": pid, "cpu": used.user + used.system, "rss": process.memory_info().rss,
+                "written": process.io_counters().write_bytes}  # fmt: skip
+    except (psutil.Error, OSError):
+        return {}
+
+
+def plan(seed: int, repeat: int) -> list[tuple[str, str]]:
+    """Every kind of fault ``repeat`` times, each time elsewhere, in an order drawn from the seed."""
+    rng = random.Random(seed)
+    todo = [(kind, name) for kind, names in FAULTS.items() for name in rng.sample(names, repeat)]
+    rng.shuffle(todo)
+    return todo
+
+
+def record(out: Path, seed: int, repeat: int, rate: float, warm_s: float, say: Callable[[str], None]) -> None:
+    faults: list[dict[str, str]] = []
+    todo = plan(seed, repeat)
+    say(f"{len(todo)} faults: about {(warm_s + len(todo) * (FAULT_S + CALM_S)) / 60:.0f} minutes")
+    with tempfile.TemporaryDirectory(prefix="shop-") as folder:
+        shop, stop = Shop(Path(folder)), threading.Event()
+        try:
+            time.sleep(2)
+            begun = time.time()
+            threads = customers(shop, stop, seed, rate)
+            threads.append(threading.Thread(target=Meter(shop, out / "metrics").run, args=(stop,)))
+            threads[-1].start()
+            time.sleep(warm_s)
+            for number, (kind, name) in enumerate(todo, 1):
+                start = time.time()
+                shop.set(kind, name)
+                say(f"{number}/{len(todo)} {kind} at {name}")
+                time.sleep(FAULT_S)
+                shop.clear(kind, name)
+                faults.append({"id": f"{kind}-{name}", "kind": kind, "host": f"{name}-1", "service": name,
+                               "start": iso(start), "end": iso(time.time())})  # fmt: skip
+                time.sleep(CALM_S)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join(timeout=25)
+            shop.close()
+        for name in SERVICES:
+            (out / "logs" / f"{name}-1").mkdir(parents=True)
+            shutil.copy(Path(folder) / f"{name}.log", out / "logs" / f"{name}-1" / f"{name}.log")
+    labels = {"scenario": "services", "start": iso(begun), "end": iso(time.time()), "seed": seed, "faults": faults}
+    (out / "labels.json").write_text(json.dumps(labels, indent=1) + "\n", encoding="utf-8")
+
+
+def iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="folder to write; it must not exist")
+    parser.add_argument("--seed", type=int, default=1, help="order, places and requests")
+    parser.add_argument("--repeat", type=int, default=2, help="times of each kind of fault, each elsewhere")
+    parser.add_argument("--rate", type=float, default=6.0, help="requests a second at the front end, about")
+    parser.add_argument("--warm", type=float, default=240.0, help="seconds of calm before the first fault")
+    args = parser.parse_args()
+    if args.out.exists():
+        raise SystemExit(f"{args.out} exists already.")
+    record(args.out, args.seed, args.repeat, args.rate, args.warm, lambda text: print(text, flush=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Which kind of evidence decides, what the sentences say, and that they cite what exists."""
+
+import pytest
+
+from logsense.rootcause import is_clear, rank
+from logsense.rootcause.deviations import deviations
+from logsense.rootcause.evidence import Evidence
+from logsense.rootcause.requests import Requests
+
+from .cases import END, START, T0, evidence, series
+from .requests_of_a_shop import CALLS, Shop, during
+from .test_delays import leaving
+
+
+def of(requests: Requests | None = None, *metrics) -> Evidence:
+    plain = evidence(metrics=metrics)
+    return Evidence(START, END, T0, series=plain.series, hosts=plain.hosts, requests=requests)
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if name != "front"])
+def test_one_broken_service_stands_clearly_ahead_of_its_callers(name):
+    found = rank(of(during(Shop(5, broken=name))))
+    assert found[0].host == f"{name}-1" and found[0].kind == "changed_requests" and found[0].service == name
+
+
+@pytest.mark.parametrize("name", list(CALLS))
+def test_delay_goes_before_changed_steps(name):
+    found = rank(of(during(Shop(5, wait=leaving(name, 300)))))
+    assert found[0].host == f"{name}-1" and found[0].kind == "slow_service"
+    assert is_clear(found)
+
+
+def test_a_resource_that_is_taken_up_goes_before_what_it_does_to_requests():
+    slow = during(Shop(5, wait=leaving("stock", 300)))
+    found = rank(of(slow, series("price-1", "CpuUsageRate(%)", 0.9, 97.0)))
+    assert [h.host for h in found[:2]] == ["price-1", "stock-1"]
+    assert found[0].score > found[1].score
+
+
+def test_every_sentence_cites_lines_that_were_read():
+    for shop in (
+        Shop(5, broken="cart"),
+        Shop(5, broken="stock"),
+        Shop(6, silent="ledger"),
+        Shop(3, wait=leaving("price", 99)),
+    ):
+        requests = during(shop)
+        lines = {f"line:{line.id}" for line in requests.during}
+        templates = {f"template:{line.template}" for line in (*requests.normal, *requests.during)}
+        for hypothesis in deviations(of(requests)):
+            assert hypothesis.evidence, hypothesis.why
+            assert set(hypothesis.evidence) <= lines | templates
+            assert hypothesis.why.endswith(".") and hypothesis.next_steps
+
+
+def test_ordinary_requests_give_nothing_to_be_sure_of():
+    for seed in range(30, 36):
+        found = deviations(of(during(Shop(seed))))
+        assert not is_clear(found)
+        assert all(hypothesis.score < 0.45 for hypothesis in found)
+
+
+def test_without_requests_and_figures_nothing_is_said():
+    assert deviations(of()) == []
+    assert deviations(of(Requests())) == []
