@@ -33,6 +33,7 @@ from logsense.shapes import (
 from logsense.timefmt import iso, nice_step_ns
 
 if TYPE_CHECKING:
+    from logsense.follow import Follower
     from logsense.search import Searcher
     from logsense.stages import Index
 
@@ -124,6 +125,12 @@ class Workspace:
             if self._searcher is None:
                 self._searcher = Searcher(self.index, self._embedder)
             return self._searcher
+
+    def follow(self, question: str = "", after: str = "") -> Follower:
+        """A reader of the lines that match ``question`` and arrive from now on, or behind a ``cursor``."""
+        from logsense.follow import Follower
+
+        return Follower(self, question, after)
 
     def wait_for_models(self, timeout_s: float = 60.0) -> bool:
         """Until the embedding model is loaded (or cannot be). The server never waits; one-shot commands do."""
@@ -332,6 +339,14 @@ class Workspace:
             points = self.index.metric_series(h, n, from_, to, step_s * SECOND)
             answer.append({"host": h, "name": n, "points": [[iso(t), v] for t, v in points]})
         return answer
+
+    def metric(
+        self, host: str, name: str, *, from_: int | None = None, to: int | None = None, step_s: int = 0
+    ) -> dict[str, Any]:
+        """{"points", "band": [[t, low, high]], "anomalies": [signals], "incidents": [briefs]}: see ``metricview``."""
+        from logsense.metricview import view
+
+        return view(self, host, name, from_, to, step_s)
 
     def overview(self, *, from_: int | None = None, to: int | None = None) -> dict[str, Any]:
         """{"from", "to", "lines": n, "histogram": {"step_s", "series": {"info": [[t, n]], "error": …}},
