@@ -61,6 +61,7 @@ def serve(
         uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10, lifespan="on",
                        server_header=False, timeout_keep_alive=75)
     )  # fmt: skip
+    server.stopping = lambda: runner.should_exit
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal again when it has shut down in order; asking for the end is no failure.
         signal.signal(number, lambda *_: None)
@@ -88,6 +89,7 @@ class Server:
         self.workspace.backlog_bytes = self.spool.backlog_bytes
         self.workspace.intake_stats = self.intake.stats
         self.worker: asyncio.subprocess.Process | None = None
+        self.stopping: Callable[[], bool] = lambda: False
 
     def app(self, ready: Callable[[], None]) -> Any:
         from prometheus_client import CollectorRegistry
@@ -118,7 +120,8 @@ class Server:
         own = LOOPBACK if self.options.host in LOOPBACK else ()
         return create_app(
             self.workspace, self.intake, registry.receivers(), metrics_registry=metrics, lifespan=lifespan,
-            options=ApiOptions(allowed_hosts=own, authenticate=authenticator(self.keys), keys=self.keys),
+            options=ApiOptions(allowed_hosts=own, authenticate=authenticator(self.keys), keys=self.keys,
+                               stopping=lambda: self.stopping()),
         )  # fmt: skip
 
     def sources(self) -> list[Any]:
