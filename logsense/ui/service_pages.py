@@ -59,15 +59,25 @@ _PLUMBING = ("name", "version", "created", "artefact", "kind")
 def card(given: dict[str, Any]) -> dict[str, Any]:
     """A model card in the order in which it is read: measures, what it is for and its limits, then everything else."""
     measures: dict[str, float] = {}
-    for part in [given, *(v for v in given.values() if isinstance(v, dict))]:
+    scores = given.get("scores")
+    front = {name: _short(given[name]) for name in _FRONT if name in given}
+    for part in [given, *(p for p in (scores, given.get("measures")) if isinstance(p, dict))]:
         for name in _MEASURES:
             if isinstance(part.get(name), int | float) and not isinstance(part.get(name), bool):
                 measures.setdefault(name, part[name])
     return {
         "key_measures": measures,
-        "front": {name: given[name] for name in _FRONT if name in given},
-        "rest": {name: value for name, value in given.items() if name not in (*_FRONT, *_PLUMBING)},
+        "front": front,
+        "rest": {name: value for name, value in given.items() if name not in _PLUMBING and front.get(name) != value},
     }
+
+
+def _short(value: Any) -> Any:
+    """A table of a card without the tables in it, its lists of names in one line."""
+    if not isinstance(value, dict):
+        return value
+    plain = {name: v for name, v in value.items() if not isinstance(v, dict)}
+    return {name: ", ".join(map(str, v)) if isinstance(v, list) else v for name, v in plain.items()}
 
 
 def shipper_address(request: Request) -> dict[str, Any]:
