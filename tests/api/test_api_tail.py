@@ -132,7 +132,7 @@ async def test_a_client_that_leaves_gives_its_place_back(fake: ModuleType) -> No
 
     app = create_app(space, None, [], options=ApiOptions(live_clients=1))  # type: ignore[arg-type]
     scope = {
-        "type": "http", "method": "GET", "path": "/api/v1/tail", "raw_path": b"/api/v1/tail", "query_string": b"q=broke",
+        "type": "http", "method": "GET", "path": "/api/v1/tail", "query_string": b"q=broke",
         "headers": [(b"host", b"localhost")], "server": ("localhost", 80), "client": ("127.0.0.1", 1), "scheme": "http",
         "http_version": "1.1", "asgi": {"version": "3.0", "spec_version": "2.3"}, "root_path": "",
     }  # fmt: skip

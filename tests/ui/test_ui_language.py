@@ -32,10 +32,11 @@ PAGES = (
     "/nowhere", "/logs/nix", "/hosts/nix", "/search?from=yesterdayish", "/search?from=now&to=-1h",
 )  # fmt: skip
 #: Names that are the same in every language.
-NAMES = frozenset(
-    "logsense api utc url http https json otlp rfc syslog prometheus remote write tcp udp x".split()
-    + "enter shift esc net core rmem max worker lateness time zone format parse formats pipeline docs openapi hosts now m h d s".split()
-)
+NAMES = frozenset((
+    "logsense", "api", "utc", "url", "http", "https", "json", "otlp", "rfc", "syslog", "prometheus", "remote", "write",
+    "tcp", "udp", "enter", "shift", "esc", "net", "core", "rmem", "max", "worker", "lateness", "time", "zone", "format",
+    "parse", "formats", "pipeline", "docs", "openapi", "hosts", "now",
+))  # fmt: skip
 
 
 def messages() -> dict[str, tuple[str, ...]]:
@@ -79,8 +80,9 @@ def test_every_word_is_translated_and_none_is_left_over(chinese: Catalog) -> Non
 class Words(HTMLParser):
     """The words of a page that its own language has to provide: text and the attributes that are read or shown."""
 
-    VOID = frozenset("meta link input br hr img".split())
-    OTHERS = frozenset("script style code pre kbd time textarea title".split())  # titles name what a page is about
+    VOID = frozenset(["meta", "link", "input", "br", "hr", "img"])
+    #: Code, data, and titles, which name what a page is about.
+    OTHERS = frozenset(["script", "style", "code", "pre", "kbd", "time", "textarea", "title"])
 
     def __init__(self) -> None:
         super().__init__()
