@@ -125,4 +125,5 @@ def window(playwright: Any, address: str, tmp_path: Path, request: pytest.Fixtur
     watched = Watched(context.pages[0], address)
     yield watched
     context.close()
-    assert [f for f in watched.faults if not any(w in f for w in watched.may_fail)] == []
+    faults = [f for f in watched.faults if not any(w in f for w in watched.may_fail)]
+    assert faults == [], f"the browser complained: {faults}"

@@ -34,7 +34,9 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redrawCharts());
 
   // -- charts: the picture is there already; draw over it when it comes into view
-  let bokeh = null;
+  let bokeh = null, leaving = false;  // whoever goes to another page breaks off what is on its way
+  addEventListener("beforeunload", () => { leaving = true; });
+  addEventListener("pageshow", () => { leaving = false; });
   const loadBokeh = () => {
     bokeh ??= new Promise((resolve, reject) => {
       // BokehJS makes <style> elements; the Content-Security-Policy lets only those with the nonce style anything.
@@ -69,7 +71,7 @@
       await Bokeh.embed.embed_item(item, target.id);
       box.classList.add("is-live");
     } catch (error) {
-      console.warn("The picture stays, the interactive chart failed:", error.message);
+      if (!leaving) console.warn("The picture stays, the interactive chart failed:", error.message);
     }
   };
   const seen = new IntersectionObserver((entries) => {
