@@ -177,17 +177,18 @@ def moment(rfc3339: str | None, style: str = "both") -> Markup:
     clock = f"{at:%H:%M:%S}"
     date = day(at.toordinal(), at.year != today.year)
     before = "" if today == at.date() else date + " "
-    shown = {
-        "clock": f"{before}{clock}.{ns % SECOND // 1_000_000:03d}",
-        "ago": ago(ns),
-        "day": f"{date} {at:%H:%M}",
-    }.get(style) or f"{before}{at:%H:%M} UTC"
-    inner = Markup("{}").format(shown)
-    if style == "both":
-        inner += Markup(' <span class="rel">{}</span>').format(ago(ns))
-    return Markup('<time datetime="{}" title="{} {} UTC · {}">{}</time>').format(
-        rfc3339, day(at.toordinal(), True), clock, ago(ns), inner
-    )
+    since = ago(ns)
+    if style == "clock":
+        inner = f"{before}{clock}.{ns % SECOND // 1_000_000:03d}"
+    elif style == "ago":
+        inner = since
+    elif style == "day":
+        inner = f"{date} {at:%H:%M}"
+    else:
+        inner = f'{before}{at:%H:%M} UTC <span class="rel">{since}</span>'
+    # A page shows a hundred of these: they are put together as text, because all but the given time is our own.
+    title = f"{day(at.toordinal(), True)} {clock} UTC · {since}"
+    return Markup(f'<time datetime="{escape(rfc3339)}" title="{title}">{inner}</time>')  # noqa: S704
 
 
 def day(ordinal: int, with_year: bool) -> str:
