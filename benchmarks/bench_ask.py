@@ -74,7 +74,7 @@ def embed(folder: Path, settings: Settings) -> None:
     enricher = make_enricher(settings)
     templates, vectors = enricher.enrich(index.templates())
     index.put_templates(templates)
-    index.put_template_vectors([t.id for t in templates], vectors, enricher.model)
+    index.put_template_vectors([t.id for t in templates], vectors, enricher.embedder.name)
     index.close()
 
 

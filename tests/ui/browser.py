@@ -74,8 +74,9 @@ def address(space: Any) -> Iterator[str]:
     thread.join(10)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Any]:
+    """Not longer than a module: its event loop would be in the way of tests that have their own."""
     api = pytest.importorskip("playwright.sync_api")
     with api.sync_playwright() as running:
         yield running

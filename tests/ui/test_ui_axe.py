@@ -9,6 +9,8 @@ from tests.ui.browser import NEEDS_CHROMIUM, PAGES, Watched
 
 pytestmark = NEEDS_CHROMIUM
 MORE = {"live": "/search?q=connection&live=1", "evidence": "/evidence/signal:S-1", "problem": "/nowhere"}
+#: The checker itself tries inline styles to measure with, and the policy of the pages refuses them.
+OWN = "Applying inline style violates"
 RUN = """async () => {
   const found = await axe.run(document, { resultTypes: ["violations"], iframes: false });
   return found.violations.filter((v) => ["serious", "critical"].includes(v.impact))
@@ -32,7 +34,7 @@ def script() -> str:
     indirect=True,
 )
 def test_no_page_has_a_serious_finding(window: Watched, script: str) -> None:
-    window.may_fail = ("404",)  # the problem page is one of them
+    window.may_fail = ("404", OWN)  # the problem page is one of them
     findings = {}
     for name, place in {**PAGES, **MORE}.items():
         page = window.open(place)
@@ -44,6 +46,7 @@ def test_no_page_has_a_serious_finding(window: Watched, script: str) -> None:
 
 
 def test_dialogs_have_none_either(window: Watched, script: str) -> None:
+    window.may_fail = (OWN,)
     page = window.open("/incidents/INC-42")
     page.evaluate(script)
     page.keyboard.press("?")

@@ -20,6 +20,7 @@ import pytest
 from tests.e2e.running import Running
 from tests.ui.browser import NEEDS_CHROMIUM, RESULTS, Watched
 
+pytestmark = pytest.mark.xdist_group("live")  # one server for all
 #: Seconds for what takes one or two on a quiet machine.
 PATIENCE = 90
 
