@@ -110,8 +110,8 @@ class Words(HTMLParser):
 
 #: What data names stand in labels of charts, of charts' points and of lines, as they are.
 DATA = re.compile(
-    r"\S+Z to \S+Z|(?:cpu|memory|disk|load)\.\S+|<script.*|INC-\d+.*|[\w./-]+\.(?:yml|yaml|conf|toml)|\w*\d\w*|zzzz|connection|"
-    r"Z to |yesterdayish|nix|nginx|orders-api|postgresql|redis|kernel|host:\w+|last night|" + "|".join(LEVELS)
+    r"\S+Z to \S+Z|(?:cpu|memory|disk|load)\.\S+|<script.*|INC-\d+.*|[\w./-]+\.(?:yml|yaml|conf|toml)|\w*\d\w*|"
+    r"zzzz|connection|yesterdayish|nix|nginx|orders-api|postgresql|redis|kernel|host:\w+|last night|" + "|".join(LEVELS)
 )
 
 
