@@ -1,8 +1,8 @@
 """The only place where the writing stages meet.
 
-``ORDER`` is what happens to a batch of records once parsed; closed windows go through ``analyse``. One
-``Pipeline`` owns a data folder (the index's writer lock says so) and is used from one thread; the models
-work in a thread of their own and only ever see templates.
+``ORDER`` is what happens to a batch of records that ``front`` parsed and redacted; closed windows go through
+``analyse``. One ``Pipeline`` owns a data folder (the index's writer lock says so) and is used from one thread; the
+models work in a thread of their own and only ever see templates.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from logsense import registry
 from logsense.config import Settings
-from logsense.detect import FOREVER, Window, Windows, derived_points
+from logsense.detect import FOREVER, Alerts, Window, Windows, derived_points
 from logsense.diagnosis import explain
 from logsense.enricher import BackgroundEnricher
 from logsense.errors import LogsenseError
-from logsense.incidents import Estates, Incidents, effective, similar
+from logsense.front import Parsed
+from logsense.incidents import Decisions, Estates, Incidents, Meaning, Silences, effective, similar
 from logsense.mine import Miner
-from logsense.parse import Parser, Redactor
 from logsense.predict.forecaster import Forecaster
 from logsense.predict.windows import HostWindow, TemplateCount, WindowSignal
 from logsense.record import LEVELS, Incident, LogRecord, MetricPoint, RawEvent, Signal
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: The steps of a batch, in order: each names a method of ``Pipeline`` that takes and returns the records.
-ORDER = ("redact", "mine", "depend", "count", "index")
+ORDER = ("mine", "depend", "count", "index")
 SECOND = 1_000_000_000
 #: Lines this much older than the newest closed window are history rather than stragglers.
 BACKFILL_AGE_S = 600
@@ -84,16 +84,23 @@ class Pipeline:
         self.data, self.settings, self._told, self._observe = data, settings, told, observe
         data.mkdir(parents=True, exist_ok=True)
         self.index = registry.open_index(data, settings, writer=True, waiting=waiting)
-        self.parser = Parser(settings.section("parse"))
-        self.redactor = Redactor(settings.section("redact"))
         self.miner = Miner(settings.section("mine"))
         self.live = Lane(settings, self._text_of)
         # Old lines that come when time has passed them (a file of last night sent to a running server) are
         # analysed on their own, by detectors that start afresh. Such a lane is not kept over a restart.
         self.backfill: Lane | None = None
         self._backfill_used_ns = 0
+        self.alerts = Alerts()
         self.dependencies = Estates()
-        self.incidents = Incidents(settings.section("incidents"), related=self._related)
+        self.decisions = Decisions(data)
+        self.silences = Silences(settings.section("silence"))
+        self.meaning = Meaning()
+        if models:
+            for _, ids, vectors in self.index.template_vectors():
+                self.meaning.put(ids, vectors)
+        self.incidents = Incidents(
+            settings.section("incidents"), related=self._related, similarity=self.meaning.similarity
+        )
         self.forecaster = Forecaster(settings.section("predict"), model=model_in_use(data))
         self.enricher = BackgroundEnricher(lambda: make_enricher(settings)) if models else None
         self._edges: set[tuple[str, str]] = set()
@@ -108,43 +115,35 @@ class Pipeline:
         self.db.execute("PRAGMA synchronous=FULL")
         self.db.execute("CREATE TABLE IF NOT EXISTS worker_state (name TEXT PRIMARY KEY, value TEXT)")
         self._stateful = (
-            self.miner, self.live.windows, *self.live.detectors, self.dependencies, self.incidents, self.forecaster,
+            self.miner, self.live.windows, *self.live.detectors, self.alerts, self.dependencies, self.silences,
+            self.incidents, self.forecaster,
         )  # fmt: skip
         for component in self._stateful:
             component.load(self.db)
         row = self.db.execute("SELECT value FROM worker_state WHERE name = 'position'").fetchone()
         self.position: str | None = row[0] if row else None
         row = self.db.execute("SELECT value FROM worker_state WHERE name = 'pending'").fetchone()
-        held = [RawEvent(*event) for event in json.loads(row[0])] if row else []
+        #: Lines of records that may go on, as of ``position`` (at first) and of the last batch taken.
+        self.held = [RawEvent(*event) for event in json.loads(row[0])] if row else []
+        self.parsed: dict[str, dict[str, int]] = {}  # what the parser counted per source, as of the last batch taken
+        self._formats: dict[str, str] = {}
         self._past = self.index.source_stats()
         self._texts.update((t.id, t.text) for t in self.miner.templates())
-        self._take(self.parser.resume(held), replay=True)
 
     # -- lines --------------------------------------------------------------------------------------------------
 
-    def process(self, events: Sequence[RawEvent], points: Sequence[MetricPoint], *, replay: bool) -> list[LogRecord]:
-        """Parse one batch and take it through ``ORDER``. ``replay``: after a crash, some may be indexed already."""
-        records = self.parser.parse(events)
-        self._take(records, replay=replay or any(e.id is not None for e in events))
-        if points:
-            self.index.write_metrics(points)
-            self._to_windows([], points)
-        return records
-
-    def flush(self, now_ns: int | None = None) -> list[LogRecord]:
-        """Records that waited for a continuation line: all of them, or those that waited long enough at ``now_ns``."""
-        records = self.parser.flush(now_ns)
-        self._take(records, replay=True)
-        return records
-
-    def _take(self, records: list[LogRecord], *, replay: bool) -> None:
-        if not records:
-            return
-        for step in self._steps:
-            records = step(records, replay)
-
-    def _step_redact(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
-        return self.redactor.process(records)
+    def take(self, parsed: Parsed) -> None:
+        """Take one batch through ``ORDER``."""
+        records = parsed.records
+        if records:
+            for step in self._steps:
+                records = step(records, parsed.replay)
+        if parsed.points:
+            self.index.write_metrics(parsed.points)
+            self._to_windows([], parsed.points)
+        self.held, self.parsed = parsed.pending, parsed.stats
+        if parsed.formats is not None:
+            self._formats = parsed.formats
 
     def _step_mine(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
         return self.miner.process(records)
@@ -154,8 +153,9 @@ class Pipeline:
         return records
 
     def _step_count(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
-        self._last_received.update((r.source, r.ingested_ns) for r in records)
+        self._last_received |= {r.source: r.ingested_ns for r in records}
         self._to_windows(records, [])
+        self.alerts.take(records)
         return records
 
     def _step_index(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
@@ -164,10 +164,11 @@ class Pipeline:
 
     def _to_windows(self, records: Sequence[LogRecord], points: Sequence[MetricPoint]) -> None:
         self._hear([(r.host, r.timestamp_ns) for r in records])
-        self._estate.update((r.host, r.pipeline) for r in records)
+        self._estate |= {r.host: r.pipeline for r in records}
         self._hear([(p.host, p.timestamp_ns) for p in points])
         border = self.live.windows.closed_ns - BACKFILL_AGE_S * SECOND
-        if any(r.timestamp_ns < border for r in records) or any(p.timestamp_ns < border for p in points):
+        times = [r.timestamp_ns for r in records] + [p.timestamp_ns for p in points]
+        if times and min(times) < border:
             if self.backfill is None:
                 self.backfill = Lane(self.settings, self._text_of)
             self._backfill_used_ns = time.monotonic_ns()
@@ -191,7 +192,7 @@ class Pipeline:
         try:
             for component in self._stateful:
                 component.save(self.db)
-            held = [[e.message, e.source, e.received_ns, e.fields, e.id] for e in self.parser.pending()]
+            held = [[e.message, e.source, e.received_ns, e.fields, e.id] for e in self.held]
             self.db.execute("INSERT OR REPLACE INTO worker_state VALUES ('pending', ?)", (json.dumps(held),))
             if position is not None:
                 self.db.execute("INSERT OR REPLACE INTO worker_state VALUES ('position', ?)", (position,))
@@ -209,6 +210,7 @@ class Pipeline:
         if self.enricher is not None:
             for templates, vectors in self.enricher.take():
                 self.miner.enriched(templates)
+                self.meaning.put([t.id for t in templates], vectors)
                 self.index.put_template_vectors([t.id for t in templates], vectors, self.enricher.model)
         changed = self.miner.changed()
         if changed:
@@ -229,9 +231,9 @@ class Pipeline:
     def analyse(self, until_ns: int = FOREVER, progress: Callable[[int], None] | None = None) -> int:
         """Score every window that ends before ``until_ns``, once and in order; lines of the past come first.
 
-        Returns the number of windows.
+        Decisions of people come before. Returns how much was done: windows and decisions.
         """
-        done = 0
+        done = self._apply_decisions()
         ended = until_ns == FOREVER
         for lane in filter(None, (self.backfill, self.live)):
             for window in lane.windows.closed(until_ns):
@@ -250,13 +252,14 @@ class Pipeline:
         if ended:
             # What was read to its end says nothing about the time after it: a host is not silent where its files end.
             signals = [s for s in signals if s.kind != "log.silence" or self._heard_after(s)]
+        signals += self.alerts.due(window.end_ns)
         for signal in signals:
             # A metric carries no pipeline; its host's lines say which one it belongs to.
             signal.pipeline = signal.pipeline or self._estate.get(signal.host, "")
         if signals:
             self._edges = set(self.dependencies.edges())
             self.index.put_signals(signals)
-        for incident in self.incidents.update(signals, window.end_ns):
+        for incident in self.incidents.update(self.silences.heard(signals), window.end_ns):
             self._fresh[incident.id] = incident
         hosts = host_windows(window, signals)
         if self._observe is not None:
@@ -264,6 +267,17 @@ class Pipeline:
         forecasts = self.forecaster.update(hosts, (), window.end_ns)
         if forecasts:
             self.index.put_forecasts(forecasts)
+
+    def _apply_decisions(self) -> int:
+        """Merges and splits that people asked for since the last call; their number."""
+        applied = 0
+        for decision in self.decisions.after(self.incidents.decided):
+            incident = self.index.get_incident(decision.incident)
+            signals = self.index.signals(ids=incident.signal_ids) if incident else []
+            for changed in self.incidents.decide(decision, signals):
+                self._fresh[changed.id] = changed
+            applied += 1
+        return applied
 
     def _hear(self, heard: Sequence[tuple[str, int]]) -> None:
         for host, at_ns in heard:
@@ -278,28 +292,38 @@ class Pipeline:
         fresh, self._fresh = list(self._fresh.values()), {}
         if not fresh:
             return
-        earlier = [effective(i) for i in self.index.incidents(limit=EARLIER)]
+        earlier = [effective(i) for i in self.index.incidents(limit=EARLIER) if not i.merged_into]
         for incident in fresh:
             stored = self.index.get_incident(incident.id)
             incident = replace(incident, actions=stored.actions if stored else [])
+            if incident.merged_into:
+                self.index.put_incidents([replace(stored or incident, status="resolved", end_ns=incident.end_ns,
+                                                  merged_into=incident.merged_into)])  # fmt: skip
+                continue
             incident = explain(
-                self.index, incident, calls=self._edges, addresses=self.dependencies.places(incident.pipeline)
+                self.index,
+                incident,
+                calls=self._edges,
+                addresses=self.dependencies.places(incident.pipeline),
+                similarity=self.meaning.similarity,
+                earlier=[e for e in earlier if e.start_ns < incident.start_ns],
             )
-            incident.similar = similar(incident, [e for e in earlier if e.id != incident.id])
+            incident.similar = similar(
+                incident, [e for e in earlier if e.id != incident.id], similarity=self.meaning.similarity
+            )
             self.index.put_incidents([incident])
             if self._told is not None:
                 self._told(incident)
 
     def stats(self) -> dict[str, dict[str, int]]:
         """Counters per source since the data folder was made."""
-        formats = self.parser.formats()
         rows: dict[str, dict[str, Any]] = {name: dict(row) for name, row in self._past.items()}
-        for source, counts in self.parser.stats().items():
+        for source, counts in self.parsed.items():
             row = rows.setdefault(source, {})
             for name, count in counts.items():
                 row[name] = int(self._past.get(source, {}).get(name, 0)) + count
             row["last_ns"] = self._last_received.get(source, row.get("last_ns", 0))
-            row["format"] = formats.get(source, row.get("format", ""))
+            row["format"] = self._formats.get(source, row.get("format", ""))
         return rows
 
     def close(self) -> None:

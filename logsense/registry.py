@@ -48,6 +48,7 @@ RECEIVERS = {
     "journal_upload": "logsense.receivers.journal_upload:JournalUploadReceiver",
     "influxdb": "logsense.receivers.influxdb:InfluxReceiver",
     "collectd": "logsense.receivers.collectd:CollectdReceiver",
+    "alertmanager": "logsense.receivers.alertmanager:AlertmanagerReceiver",
     # Last: its paths begin with a free index name and would catch the others'.
     "elastic_bulk": "logsense.receivers.elastic_bulk:ElasticBulkReceiver",
 }

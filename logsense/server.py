@@ -20,10 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logsense import registry
+from logsense.collector import collect_seldom
 from logsense.config import PortOptions, ServerOptions, Settings
 from logsense.errors import BadConfig, LogsenseError
 from logsense.feed import make_tail
 from logsense.keys import KeyStore
+from logsense.telling import make_notifier
 from logsense.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal again when it has shut down in order; asking for the end is no failure.
         signal.signal(number, lambda *_: None)
+    collect_seldom()
     runner.run(sockets=[listener, *doors])
     for door in (listener, *doors):
         door.close()
@@ -88,6 +91,8 @@ class Server:
         self.workspace = Workspace(data, settings)
         self.workspace.backlog_bytes = self.spool.backlog_bytes
         self.workspace.intake_stats = self.intake.stats
+        self.notifier = make_notifier(data, settings, self.workspace.index)
+        self.workspace.channels = self.notifier.state
         self.worker: asyncio.subprocess.Process | None = None
         self.stopping: Callable[[], bool] = lambda: False
 
@@ -106,6 +111,7 @@ class Server:
             tasks.append(asyncio.create_task(self.watch_worker(), name="worker"))
             for task in tasks:
                 task.add_done_callback(self._ended)
+            self.notifier.start()
             ready()
             try:
                 yield
@@ -114,6 +120,7 @@ class Server:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await self.stop_worker()
+                await asyncio.to_thread(self.notifier.stop)
                 self.workspace.close()
                 self.spool.close()
 

@@ -35,7 +35,7 @@ def incident_brief(incident: Incident) -> dict[str, Any]:
         "end": iso(incident.end_ns) if incident.end_ns else None,
         "hosts": incident.hosts, "services": incident.services, "pipeline": incident.pipeline,
         "score": round(incident.score, 2), "signals": len(incident.signal_ids),
-        "cause": incident.hypotheses[0].title if incident.hypotheses else "",
+        "cause": incident.hypotheses[0].title if incident.hypotheses else "", "merged_into": incident.merged_into,
     }  # fmt: skip
 
 

@@ -14,10 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logsense import registry
+from logsense import handling, registry
 from logsense.config import Settings
 from logsense.errors import BadInput, LogsenseError, NotFound
-from logsense.record import Action, Hit, Incident, LogRecord, Query, Template
+from logsense.record import Hit, Incident, LogRecord, Query, Template
 from logsense.shapes import (
     charts,
     doctor_row,
@@ -31,6 +31,7 @@ from logsense.shapes import (
     template_dict,
 )
 from logsense.timefmt import iso, nice_step_ns
+from logsense.volume import volume
 
 if TYPE_CHECKING:
     from logsense.follow import Follower
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 
 SECOND = 1_000_000_000
 BARS = 60  # bars of a histogram: what fits on a phone and still shows a burst
-ACTIONS = ("ack", "resolve", "reopen", "feedback", "note")
-VERDICTS = ("right_cause", "wrong_cause", "noise")
 HEARTBEAT = "worker.alive"  # the worker touches this file with every commit
 HEARTBEAT_LIMIT_S = 15
 
@@ -59,6 +58,7 @@ class Workspace:
         # What only the process that accepts lines knows; the server sets them.
         self.backlog_bytes: Callable[[], int] = lambda: 0
         self.intake_stats: Callable[[], dict[str, dict[str, int]]] = dict
+        self.channels: Callable[[], list[dict[str, Any]]] = list
         if load_models:
             self._models_state = "loading"
             threading.Thread(target=self._load_embedder, name="load-embedder", daemon=True).start()
@@ -179,7 +179,8 @@ class Workspace:
         "hosts", "services", "pipeline", "score", "signals": n, "cause": "best hypothesis title or ''"}."""
         if status not in (None, "open", "acknowledged", "resolved"):
             raise BadInput(f"Unknown status {status!r}.", fix="use open, acknowledged or resolved")
-        found = [self._effective(i) for i in self.index.incidents(from_, to, limit=1000 if status else limit)]
+        stored = self.index.incidents(from_, to, limit=1000 if status else limit)
+        found = [self._effective(i) for i in stored if not i.merged_into]
         chosen = [i for i in found if status is None or i.status == status]
         return [incident_brief(i) for i in sorted(chosen, key=lambda i: -i.start_ns)[:limit]]
 
@@ -211,19 +212,19 @@ class Workspace:
 
     def act(self, incident_id: str, kind: str, *, by: str = "", text: str = "", verdict: str = "") -> dict[str, Any]:
         """kind: ack, resolve, reopen, feedback, note. Returns the incident as it is then."""
-        if kind not in ACTIONS:
-            raise BadInput(f"Unknown action {kind!r}.", fix=f"use one of {', '.join(ACTIONS)}")
-        if kind == "feedback" and verdict not in VERDICTS:
-            raise BadInput(f"Unknown verdict {verdict!r}.", fix=f"use one of {', '.join(VERDICTS)}")
-        if kind == "note" and not text.strip():
-            raise BadInput("The note is empty.", fix="write what you found or did")
-        incident = self._get_incident(incident_id, effective=False)
-        action = Action(
-            incident_id, kind, time.time_ns(), by=by, text=text, verdict=verdict if kind == "feedback" else ""
-        )
-        incident.actions = [*incident.actions, action]
-        self._effective(incident)  # raises BadInput on a step that makes no sense, before it is stored
-        self.index.add_action(action)
+        handling.act(self.index, incident_id, kind, by=by, text=text, verdict=verdict)
+        return self.incident(incident_id)
+
+    def merge(self, incident_id: str, into: str, *, by: str = "", text: str = "") -> dict[str, Any]:
+        """Make an incident part of another, which is returned; a running worker does it within a second."""
+        handling.merge(self.data, self.index, incident_id, into, by=by, text=text)
+        return self.incident(into)
+
+    def split(
+        self, incident_id: str, *, hosts: Sequence[str] = (), services: Sequence[str] = (), by: str = "", text: str = ""
+    ) -> dict[str, Any]:
+        """Make an incident of its own of what is of these hosts or services. Returns what is left."""
+        handling.split(self.data, self.index, incident_id, hosts, services, by=by, text=text)
         return self.incident(incident_id)
 
     def diagnose(self, from_: int | None, to: int | None) -> dict[str, Any]:
@@ -354,7 +355,7 @@ class Workspace:
         "anomalies": [{"@timestamp", "text", "score", "host"}]} (from/to default to what the index holds)."""
         from_, to = self._range(from_, to)
         step = nice_step_ns(from_, to, BARS)
-        by_level = self._volume(from_, to, step)
+        by_level = volume(self.index, from_, to, step)
         signals = self.index.signals(from_, to)
         strongest = sorted(signals, key=lambda s: (-s.score, s.start_ns))[:50]
         total, _ = self.index.search(Query(from_ns=from_, to_ns=to), limit=0)
@@ -372,7 +373,18 @@ class Workspace:
             "hosts": len(hosts),
             "templates": sum(not t.alias_of for t in self.index.templates()),
             "anomalies": [signal_dict(s) for s in sorted(strongest, key=lambda s: s.start_ns)],
+            "silenced": self.silenced(),
         }
+
+    def silenced(self) -> list[dict[str, Any]]:
+        """Maintenance and suppression now: {"kind", "reason", "hosts", "services", "until", "signals": n}."""
+        from logsense.diagnosis import silenced
+
+        return [
+            {"kind": kind, "reason": rule.reason, "hosts": list(rule.hosts), "services": list(rule.services),
+             "until": iso(end) if end else None, "signals": count}
+            for kind, rule, end, count in silenced(self.data, self.settings.section("silence"), time.time_ns())
+        ]  # fmt: skip
 
     # -- state of the service -----------------------------------------------------------------------------------
 
@@ -390,6 +402,10 @@ class Workspace:
                 f"The index refused {refused} documents for their content; its dead letters hold them and the reasons."
             )
             answer.append({**doctor_row("index", {}), "advice": advice})
+        for channel in self.channels():
+            if channel["trouble"]:
+                advice = f"People are not told here: {channel['trouble']} (tried again; `logsense notify` shows it)."
+                answer.append({**doctor_row(f"notify:{channel['channel']}", {}), "advice": advice})
         return answer
 
     def ready(self) -> dict[str, Any]:
@@ -442,11 +458,9 @@ class Workspace:
             raise NotFound(f"There is no line {log_id!r}.", why="it was never indexed, or its day was deleted")
         return record
 
-    def _get_incident(self, incident_id: str, *, effective: bool = True) -> Incident:
-        incident = self.index.get_incident(incident_id)
-        if incident is None:
-            raise NotFound(f"There is no incident {incident_id!r}.", fix="`logsense incidents` lists them")
-        return self._effective(incident) if effective else incident
+    def _get_incident(self, incident_id: str) -> Incident:
+        incident = handling.find(self.index, incident_id)
+        return self._effective(incident)
 
     def _effective(self, incident: Incident) -> Incident:
         from logsense.incidents import effective
@@ -469,20 +483,6 @@ class Workspace:
     def _facet(self, query: Query, field: str) -> list[list[Any]]:
         return [[value, count] for value, count in self.index.terms(query, field, 10) if value]
 
-    def _volume(self, from_ns: int, to_ns: int, step_ns: int) -> dict[str, list[list[Any]]]:
-        """Lines per step and level; lines that state no level are "unknown"."""
-        rest = dict(self.index.histogram(Query(from_ns=from_ns, to_ns=to_ns), step_ns))
-        volume: dict[str, list[list[Any]]] = {}
-        for level, _ in self.index.terms(Query(from_ns=from_ns, to_ns=to_ns), "level", 12):
-            bars = self.index.histogram(Query(levels=[level], from_ns=from_ns, to_ns=to_ns), step_ns) if level else []
-            for t, n in bars:
-                rest[t] -= n
-            if bars:
-                volume[level] = [[iso(t), n] for t, n in bars]
-        if any(rest.values()):
-            volume["unknown"] = [[iso(t), n] for t, n in rest.items() if n]
-        return volume
-
     def _incidents_of(
         self, templates: Sequence[tuple[Template, int, float]], hits: Sequence[Hit], query: Query
     ) -> list[dict[str, Any]]:
@@ -492,7 +492,7 @@ class Workspace:
             rank.setdefault(hit.record.template_id, len(rank))
         scored = []
         for incident in self.index.incidents(query.from_ns, query.to_ns):
-            shared = [rank[t] for t in incident.template_ids if t in rank]
+            shared = [rank[t] for t in incident.template_ids if t in rank and not incident.merged_into]
             if shared and (not query.hosts or set(query.hosts) & set(incident.hosts)):
                 scored.append((min(shared), -incident.start_ns, incident))
         return [incident_brief(self._effective(i)) for _, _, i in sorted(scored, key=lambda s: s[:2])[:5]]

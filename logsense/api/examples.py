@@ -30,6 +30,7 @@ INCIDENT_BRIEF = {
     "score": 14.2,
     "signals": 9,
     "cause": "The disk of db1 is full",
+    "merged_into": "",
 }
 METRIC_ID = "metric:db1/disk.used_percent{device=sda}@1772331240000000000"
 SENTENCE = {
@@ -164,6 +165,16 @@ OVERVIEW = {
     "signals": 9,
     "hosts": 4,
     "templates": 212,
+    "silenced": [
+        {
+            "kind": "maintenance",
+            "reason": "new disks",
+            "hosts": ["db2"],
+            "services": [],
+            "until": "2026-03-01T04:00:00Z",
+            "signals": 3,
+        }
+    ],
     "anomalies": [
         {"@timestamp": "2026-03-01T02:14:00Z", "text": "disk.used_percent at 100", "score": 7.5, "host": "db1"}
     ],

@@ -94,6 +94,7 @@ class IncidentBrief(Shape):
     score: float = 0.0
     signals: int = 0
     cause: str = ""
+    merged_into: str = Field("", description="The incident that it is part of since people merged it")
 
 
 class Histogram(Shape):
@@ -213,7 +214,7 @@ class Evidence(Shape):
     """What an evidence id stands for, with the thing itself in further members."""
 
     id: str = Field(examples=["line:9f2c"])
-    type: Literal["line", "template", "metric", "signal"]
+    type: Literal["line", "template", "metric", "signal", "incident"]
     title: str
 
 
@@ -297,6 +298,17 @@ class Anomaly(Shape):
     host: str = ""
 
 
+class Silenced(Shape):
+    """Planned maintenance or suppression that is on: its signals are kept and counted, and call nobody."""
+
+    kind: Literal["maintenance", "suppression"]
+    reason: str
+    hosts: list[str] = []
+    services: list[str] = []
+    until: str | None = None
+    signals: int = 0
+
+
 class Overview(Shape):
     """The state of everything at a glance."""
 
@@ -311,6 +323,7 @@ class Overview(Shape):
     hosts: int = 0
     templates: int = 0
     anomalies: list[Anomaly] = []
+    silenced: list[Silenced] = []
 
 
 class SourceHealth(Shape):

@@ -14,6 +14,7 @@ from logsense.cli.common import DEFAULT_DATA, Config, Data, console
 def add_to(app: typer.Typer) -> None:
     app.command()(serve)
     app.command(hidden=True)(worker)
+    app.command(hidden=True)(parser)
     app.command()(demo)
 
 
@@ -59,7 +60,15 @@ def worker(data: Data = DEFAULT_DATA, config: Config = None) -> None:
     from logsense.config import load_settings
     from logsense.worker import Worker
 
-    Worker(data, load_settings(config)).run()
+    Worker(data, load_settings(config), beside=True, config=config).run()
+
+
+def parser(data: Data = DEFAULT_DATA, config: Config = None) -> None:
+    """Parse the lines in the spool for the worker (started by it)."""
+    from logsense.config import load_settings
+    from logsense.front_process import serve_front
+
+    serve_front(data, load_settings(config))
 
 
 def demo(

@@ -51,6 +51,8 @@ class Roles:
     def __init__(self, words: Words) -> None:
         self._words = words
         self.is_state = lru_cache(maxsize=65_536)(self._is_state)
+        #: Delimiters and states never become wildcards.
+        self.is_fixed = lru_cache(maxsize=65_536)(self._is_fixed)
         self.is_name = lru_cache(maxsize=65_536)(self._is_name)
 
     def _is_state(self, token: str) -> bool:
@@ -65,8 +67,7 @@ class Roles:
         """An identifier rather than a word: it holds digits or inner punctuation other than hyphens."""
         return any(c.isdigit() or c in "._/@$#\\" for c in token.strip(".-"))
 
-    def is_fixed(self, token: str) -> bool:
-        """Delimiters and states never become wildcards."""
+    def _is_fixed(self, token: str) -> bool:
         return token in DELIMITERS or self.is_state(token)
 
     def is_ordinary(self, token: str) -> bool:

@@ -37,6 +37,7 @@ SENTENCES = (
     _("Some lines are from the future: check the sender's clock and the pipeline's time_zone."),
     _("Many lines arrive late and miss detection: look for buffering in the shipper, or raise worker.lateness_s."),
     _("The index refused %(count)s documents for their content; its dead letters hold them and the reasons."),
+    _("People are not told here: %(why)s (tried again; `logsense notify` shows it)."),
     # what a chip means
     _("the line holds %(what)s"),
     _("without %(what)s"),

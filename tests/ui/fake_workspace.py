@@ -175,7 +175,7 @@ class FakeWorkspace:
             "start": iso(self.fail_from - ago), "last": iso(self.fail_to - ago),
             "end": iso(self.fail_to - ago) if done else None, "hosts": ["db1", "web1", "web2"],
             "services": ["postgresql", "orders-api", "nginx"], "pipeline": "server", "score": 14.2, "signals": 9,
-            "cause": cause,
+            "cause": cause, "merged_into": "",
         }  # fmt: skip
 
     def incidents(self, *, from_: int | None = None, to: int | None = None, status: str | None = None,
@@ -362,6 +362,7 @@ class FakeWorkspace:
             "incidents": self.incidents(), "open": sum(b["status"] != "resolved" for b in self.incidents()),
             "risk": self.forecasts(), "signals": 0 if self.empty else 3, "hosts": len(self.hosts()),
             "templates": len(self.templates()),
+            "silenced": [],
             "anomalies": [] if self.empty else self.incident("INC-42")["timeline"],
         }  # fmt: skip
 
