@@ -11,7 +11,7 @@ SEED ?= 1
 export TOKENIZERS_PARALLELISM = false
 export HF_HUB_OFFLINE = 1
 
-.PHONY: help demo record-shop test test-slow test-kills test-elastic fuzz test-shippers lint golden bench model lock clean setup
+.PHONY: help demo record-shop test test-slow test-kills test-elastic fuzz test-shippers lint translations golden bench model lock clean setup
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -57,6 +57,10 @@ test-shippers: $(VENV)/.ready ## the real shippers against a real server (Debian
 
 lint: $(VENV)/.ready ## ruff, mypy and the import contracts; mends what ruff can mend
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format . && $(BIN)/mypy && $(BIN)/lint-imports
+
+translations: $(VENV)/.ready ## collect the words of the pages and bring their catalogues up to date
+	@$(BIN)/pybabel -q extract -F pyproject.toml -k marked --no-location --sort-output -o .messages.pot logsense/ui
+	@$(BIN)/pybabel -q update -N --omit-header -w 110 -i .messages.pot -l zh_CN -o logsense/ui/translations/zh.po; rm .messages.pot
 
 golden: $(VENV)/.ready ## show how the golden files would change, then rewrite them
 	@-$(BIN)/pytest tests -m "not slow" -k golden

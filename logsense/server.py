@@ -63,6 +63,7 @@ def serve(
         uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10, lifespan="on",
                        server_header=False, timeout_keep_alive=75)
     )  # fmt: skip
+    server.stopping = lambda: runner.should_exit
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal again when it has shut down in order; asking for the end is no failure.
         signal.signal(number, lambda *_: None)
@@ -93,6 +94,7 @@ class Server:
         self.notifier = make_notifier(data, settings, self.workspace.index)
         self.workspace.channels = self.notifier.state
         self.worker: asyncio.subprocess.Process | None = None
+        self.stopping: Callable[[], bool] = lambda: False
 
     def app(self, ready: Callable[[], None]) -> Any:
         from prometheus_client import CollectorRegistry
@@ -125,7 +127,8 @@ class Server:
         own = LOOPBACK if self.options.host in LOOPBACK else ()
         return create_app(
             self.workspace, self.intake, registry.receivers(), metrics_registry=metrics, lifespan=lifespan,
-            options=ApiOptions(allowed_hosts=own, authenticate=authenticator(self.keys), keys=self.keys),
+            options=ApiOptions(allowed_hosts=own, authenticate=authenticator(self.keys), keys=self.keys,
+                               stopping=lambda: self.stopping()),
         )  # fmt: skip
 
     def sources(self) -> list[Any]:

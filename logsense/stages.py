@@ -139,6 +139,20 @@ class Embedder(Protocol):
     def encode(self, texts: Sequence[str]) -> np.ndarray: ...
 
 
+class Arrivals(Protocol):
+    """What became visible since the last look, in the order of arrival. Made by ``Index.arrivals``; for one thread."""
+
+    @property
+    def cursor(self) -> str:
+        """Where ``read`` has got to: short, safe in a header, and good for ``Index.arrivals`` later."""
+
+    def read(self, query: Query, limit: int) -> tuple[int, list[LogRecord]]:
+        """The last ``limit`` matches that arrived since the last call, oldest arrival first, and how many earlier
+        ones were skipped for the limit. By arrival, whatever times the lines state; ``query`` may change in between.
+        A line that is written again (after a crash) may come again.
+        """
+
+
 class Index(Protocol):
     """Everything that is searched. One writer process (the worker), any number of readers.
 
@@ -168,6 +182,9 @@ class Index(Protocol):
         """Most frequent values of ``host``, ``service``, ``level``, ``template_id`` or ``pipeline``."""
 
     def time_range(self) -> tuple[int, int] | None: ...
+
+    def arrivals(self, after: str = "") -> Arrivals:
+        """A follower that begins now, or behind the ``cursor`` of an earlier one; one that makes no sense means now."""
 
     # templates
     def put_templates(self, templates: Sequence[Template]) -> None: ...

@@ -35,6 +35,7 @@ from logsense.timefmt import iso, nice_step_ns
 from logsense.waiting import index_problems
 
 if TYPE_CHECKING:
+    from logsense.follow import Follower
     from logsense.search import Searcher
     from logsense.stages import Index
 
@@ -124,6 +125,12 @@ class Workspace:
             if self._searcher is None:
                 self._searcher = Searcher(self.index, self._embedder)
             return self._searcher
+
+    def follow(self, question: str = "", after: str = "") -> Follower:
+        """A reader of the lines that match ``question`` and arrive from now on, or behind a ``cursor``."""
+        from logsense.follow import Follower
+
+        return Follower(self, question, after)
 
     def wait_for_models(self, timeout_s: float = 60.0) -> bool:
         """Until the embedding model is loaded (or cannot be). The server never waits; one-shot commands do."""
@@ -336,32 +343,19 @@ class Workspace:
             answer.append({"host": h, "name": n, "points": [[iso(t), v] for t, v in points]})
         return answer
 
+    def metric(
+        self, host: str, name: str, *, from_: int | None = None, to: int | None = None, step_s: int = 0
+    ) -> dict[str, Any]:
+        """{"points", "band": [[t, low, high]], "anomalies": [signals], "incidents": [briefs]}: see ``metricview``."""
+        from logsense.metricview import view
+
+        return view(self, host, name, from_, to, step_s)
+
     def overview(self, *, from_: int | None = None, to: int | None = None) -> dict[str, Any]:
-        """{"from", "to", "lines": n, "histogram": {"step_s", "series": {"info": [[t, n]], "error": …}},
-        "incidents": [briefs], "open": n, "risk": [latest forecast per host], "signals": n, "hosts": n, "templates": n,
-        "anomalies": [{"@timestamp", "text", "score", "host"}]} (from/to default to what the index holds)."""
-        from_, to = self._range(from_, to)
-        step = nice_step_ns(from_, to, BARS)
-        by_level = self._volume(from_, to, step)
-        signals = self.index.signals(from_, to)
-        strongest = sorted(signals, key=lambda s: (-s.score, s.start_ns))[:50]
-        total, _ = self.index.search(Query(from_ns=from_, to_ns=to), limit=0)
-        hosts = self.hosts()
-        incidents = self.incidents(from_=from_, to=to)
-        return {
-            "from": iso(from_),
-            "to": iso(to),
-            "lines": total,
-            "histogram": {"step_s": step // SECOND, "series": by_level},
-            "incidents": incidents,
-            "open": sum(i["status"] != "resolved" for i in incidents),
-            "risk": [h["risk"] for h in hosts if h["risk"]],
-            "signals": len(signals),
-            "hosts": len(hosts),
-            "templates": sum(not t.alias_of for t in self.index.templates()),
-            "anomalies": [signal_dict(s) for s in sorted(strongest, key=lambda s: s.start_ns)],
-            "silenced": self.silenced(),
-        }
+        """Everything at a glance; see ``logsense.overview``. ``from_`` and ``to`` default to what the index holds."""
+        from logsense.overview import overview
+
+        return overview(self, *self._range(from_, to))
 
     def silenced(self) -> list[dict[str, Any]]:
         """Maintenance and suppression now: {"kind", "reason", "hosts", "services", "until", "signals": n}."""
@@ -469,20 +463,6 @@ class Workspace:
 
     def _facet(self, query: Query, field: str) -> list[list[Any]]:
         return [[value, count] for value, count in self.index.terms(query, field, 10) if value]
-
-    def _volume(self, from_ns: int, to_ns: int, step_ns: int) -> dict[str, list[list[Any]]]:
-        """Lines per step and level; lines that state no level are "unknown"."""
-        rest = dict(self.index.histogram(Query(from_ns=from_ns, to_ns=to_ns), step_ns))
-        volume: dict[str, list[list[Any]]] = {}
-        for level, _ in self.index.terms(Query(from_ns=from_ns, to_ns=to_ns), "level", 12):
-            bars = self.index.histogram(Query(levels=[level], from_ns=from_ns, to_ns=to_ns), step_ns) if level else []
-            for t, n in bars:
-                rest[t] -= n
-            if bars:
-                volume[level] = [[iso(t), n] for t, n in bars]
-        if any(rest.values()):
-            volume["unknown"] = [[iso(t), n] for t, n in rest.items() if n]
-        return volume
 
     def _incidents_of(
         self, templates: Sequence[tuple[Template, int, float]], hits: Sequence[Hit], query: Query

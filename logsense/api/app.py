@@ -27,14 +27,16 @@ from logsense.api import (
     search,
     series,
     sources,
+    tail,
     templates,
 )
 from logsense.api.auth import guard
 from logsense.api.options import ApiOptions
 from logsense.api.schemas import Problem
 from logsense.api.security import SecurityHeaders
+from logsense.api.stream import Streams
 from logsense.stages import Intake, Receiver
-from logsense.ui import login, pages
+from logsense.ui import language, login, pages, switch
 from logsense.workspace import Workspace
 
 __all__ = ["ApiOptions", "create_app"]
@@ -76,8 +78,10 @@ def create_app(
         responses={422: _PROBLEM, 404: _PROBLEM},
     )
     read, act = Depends(guard(options, "read")), Depends(guard(options, "act"))
+    streams = Streams(options)
     resources = (
         search.router(workspace),
+        tail.router(workspace, streams),
         incidents.router(workspace),
         templates.router(workspace),
         forecasts.router(workspace),
@@ -96,14 +100,16 @@ def create_app(
         app.include_router(login.router(options.keys))
 
     app.include_router(pages.static())
+    app.include_router(switch.router())
     app.include_router(pages.home_for_browsers(workspace), dependencies=[read])
-    app.include_router(pages.router(workspace), dependencies=[read])
+    app.include_router(pages.router(workspace, streams), dependencies=[read])
     app.include_router(pages.actions(workspace), dependencies=[act])
     _mount(app, receivers, intake, Depends(guard(options, "ingest")))
     app.include_router(pages.home(workspace), dependencies=[read])
 
     problems.install(app, html=pages.problem_page, login=login.to_login if options.keys is not None else None)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(language.Speak)
     app.add_middleware(health.CountRequests, registry=registry)
     return app
 

@@ -28,3 +28,7 @@ class ApiOptions:
     authenticate: Authenticate | None = None
     #: The keys that ``/login`` checks; None means that there is no login page.
     keys: KeyStore | None = None
+    #: Live tails at a time, each of which looks at the index twice a second; one more is refused with 503.
+    live_clients: int = 32
+    #: Whether the server is about to stop: open streams end then.
+    stopping: Callable[[], bool] = lambda: False

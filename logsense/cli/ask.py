@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,9 @@ from logsense.cli.common import (
     visible,
     workspace,
 )
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 From = Annotated[str | None, typer.Option("--from", metavar="TIME", help="2026-11-24T03:00Z, an epoch, or -15m.")]
 To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="End of the range (exclusive).")]
@@ -62,6 +65,9 @@ def search(
     to: To = None,
     limit: Limit = 10,
     newest: Annotated[bool, typer.Option("--newest", help="Newest first instead of best first.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with new lines as they arrive, until Ctrl-C.")
+    ] = False,
     now: Annotated[str | None, typer.Option("--now", metavar="TIME", help='What "last night" counts from.')] = None,
     data: Data = DEFAULT_DATA,
     config: Config = None,
@@ -69,10 +75,17 @@ def search(
 ) -> None:
     """Find lines, message types and incidents for a question.
 
-    Example: logsense search "who is trying to guess passwords" --data demo-data
+    \b
+    logsense search "who is trying to guess passwords" --data demo-data
+    logsense search -f "level:error host:db1"          new lines as they arrive, like tail -f over all hosts
     """
     space = workspace(data, config, models=True)
     space.wait_for_models()
+    if follow:
+        from logsense.cli.follow import follow as run
+
+        run(space, question, limit=limit, json=json)
+        return
     answer = space.search(
         question,
         from_=_time(from_, "--from"),
@@ -85,6 +98,21 @@ def search(
         print_json(answer)
         return
     _print_answer(answer)
+
+
+def print_line(out: Console, hit: dict[str, Any]) -> None:
+    """One line of log, for people."""
+    from rich.text import Text
+
+    level = hit["level"]
+    out.print(
+        Text.assemble(
+            (f"  {short_time(hit['@timestamp'])} ", "dim"),
+            (f"{hit['host']} {hit['service']} ".lstrip(), "blue"),
+            (f"{level} " if level else "", LEVEL_STYLE.get(level, "")),
+            visible(hit["message"][:400]).replace("\n", "\n    "),
+        )
+    )
 
 
 def _print_answer(answer: dict[str, Any]) -> None:
@@ -112,15 +140,7 @@ def _print_answer(answer: dict[str, Any]) -> None:
             out.print(Text.assemble((f"  {row['count']:>7}× ", "cyan"), visible(row["template"])), overflow="fold")
     out.print(Text(f"\nLines ({len(answer['hits'])} of {answer['total']}, {answer['took_ms']:.0f} ms)", "bold"))
     for hit in answer["hits"]:
-        level = hit["level"]
-        out.print(
-            Text.assemble(
-                (f"  {short_time(hit['@timestamp'])} ", "dim"),
-                (f"{hit['host']} {hit['service']} ".lstrip(), "blue"),
-                (f"{level} " if level else "", LEVEL_STYLE.get(level, "")),
-                visible(hit["message"][:400]).replace("\n", "\n    "),
-            )
-        )
+        print_line(out, hit)
 
 
 def incidents(

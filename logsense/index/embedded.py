@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from logsense.errors import Busy
 from logsense.index import base
+from logsense.index.arrivals import Arrivals
 from logsense.index.lines import Lines
 from logsense.index.metrics import Metrics
 from logsense.index.options import EmbeddedOptions
@@ -97,6 +98,9 @@ class EmbeddedIndex:
                 merged[survivors.get(template_id, template_id)] += count
             counts = merged
         return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[: max(0, size)]
+
+    def arrivals(self, after: str = "") -> Arrivals:
+        return Arrivals(self._lines, self._plan, after)
 
     def time_range(self) -> tuple[int, int] | None:
         return self._lines.time_range(base.plan(Query()))

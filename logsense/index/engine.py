@@ -89,6 +89,20 @@ def within(query: tantivy.Query, low: int, high: int) -> tantivy.Query:
     return tantivy.Query.boolean_query([(tantivy.Occur.Must, query), (tantivy.Occur.Must, _unscored(times))])
 
 
+def everything() -> tantivy.Query:
+    import tantivy
+
+    return tantivy.Query.all_query()
+
+
+def written_after(query: tantivy.Query, row: int) -> tantivy.Query:
+    """The matches whose stored row lies behind ``row``."""
+    import tantivy
+
+    rows = tantivy.Query.range_query(_schema(), "row", tantivy.FieldType.Unsigned, row + 1, 2**63, True, False)
+    return tantivy.Query.boolean_query([(tantivy.Occur.Must, query), (tantivy.Occur.Must, _unscored(rows))])
+
+
 def _unscored(query: tantivy.Query) -> tantivy.Query:
     import tantivy
 

@@ -310,6 +310,28 @@ class Lines:
             page += [Hit(record, lowest / SCALE) for record in rest]
         return total, page
 
+    def ends(self) -> dict[int, int]:
+        """Day -> pointer of the line that was written last in it: where a follower begins."""
+        return {view.day: last for view, last in self._each(self._views(), lambda view: view.last_row)}
+
+    def arrived(self, plan: Plan, seen: dict[int, int], limit: int) -> tuple[int, list[LogRecord]]:
+        """Matches written since ``seen`` (day -> pointer, brought up to date here), and the last ``limit`` of them.
+
+        A day that did not change costs one ``stat``.
+        """
+        query = compile_plan(plan)
+        total, records = 0, list[LogRecord]()
+        grown = [(view, last) for view, last in self._each(self._views(), lambda v: v.last_row)
+                 if last > seen.get(view.day, -1)]  # fmt: skip
+        for view, last in grown:
+            ask = partial(View.arrived, query=query, after=seen.get(view.day, -1), limit=limit)
+            for _, (count, found) in self._each([view], ask):
+                total += count
+                records += found
+            seen[view.day] = last
+        records.sort(key=lambda record: record.ingested_ns)  # stable: within a day in the order of writing
+        return total, records[-limit:] if limit > 0 else []
+
     def scan(self, plan: Plan) -> Iterator[LogRecord]:
         """All matches, oldest first, ``_SCAN_CHUNK`` in memory at a time."""
         query = compile_plan(plan)

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logsense.index.base import DAY_NS, facts, id_key, key, level_name, pack, unpack
-from logsense.index.engine import any_of, document_type, open_index, order, within
+from logsense.index.engine import any_of, document_type, everything, open_index, order, within, written_after
 from logsense.index.options import EmbeddedOptions
 from logsense.index.rows import RowReader, RowWriter
 from logsense.index.text import camel_parts, indexable
@@ -147,6 +148,31 @@ class View:
             ).hits
             pointers = self._searcher.fast_field_values("row", [address for _, address in hits])
             return [Place(at, 0, pointer) for (at, _), pointer in zip(hits, pointers, strict=True)]  # type: ignore[arg-type]
+
+    @cached_property
+    def last_row(self) -> int:
+        """The pointer of the line that was written last, -1 without any: pointers rise in the order of arrival."""
+        newest = self._by_arrival(everything(), 1)
+        return newest[0].pointer if newest else -1
+
+    def arrived(self, query: CompiledQuery, after: int, limit: int) -> tuple[int, list[LogRecord]]:
+        """Matches among the lines written behind the pointer ``after``, and the last ``limit`` of them in that order.
+
+        Up to the view's own last line: a later view begins there.
+        """
+        fresh = written_after(query, after)
+        found = list(reversed(self._by_arrival(fresh, limit))) if limit > 0 else []
+        total = len(found) if len(found) < limit else self.count(fresh, None, None)
+        return total, self.records(found)
+
+    def _by_arrival(self, query: CompiledQuery, limit: int) -> list[Place]:
+        """The last ``limit`` matches that were written, last first."""
+        with _guarded(self.path):
+            hits = self._searcher.search(
+                query, limit=limit, count=False, order_by_field="row", order=order(newest_first=True)
+            ).hits
+            ats = self._searcher.fast_field_values("at", [address for _, address in hits])
+            return [Place(at, 0, row) for (row, _), at in zip(hits, ats, strict=True)]  # type: ignore[arg-type]
 
     def times(self, query: CompiledQuery, from_ns: int | None, to_ns: int | None, limit: int) -> list[int]:
         """The times of up to ``limit`` matches, oldest first, in nanoseconds since 1970."""

@@ -11,6 +11,8 @@ from logsense.api.respond import Json
 from logsense.errors import LogsenseError
 from logsense.ui import charts
 from logsense.ui.format import nanoseconds, path, plain
+from logsense.ui.host_pages import risk_course
+from logsense.ui.language import gettext
 from logsense.ui.sparks import Point, clean, thin
 from logsense.workspace import Workspace
 
@@ -48,14 +50,26 @@ def router(workspace: Workspace) -> APIRouter:
         theme: Theme = "light",
         incident: str = "",
         at: Annotated[str, Query(description="A moment to mark, RFC 3339")] = "",
+        band: bool = False,
     ) -> Json:
         seconds = (span.to_ns - span.from_ns) / 1e9 if span.from_ns is not None and span.to_ns is not None else 0
         step = int(seconds // MOST_POINTS)
-        found = workspace.series(host, name, from_=span.from_ns, to=span.to_ns, step_s=step if step > 1 else 0)
-        points = clean(thin(found[0]["points"], MOST_POINTS)) if found else []
+        step_s = step if step > 1 else 0
+        usual: list[tuple[int, float, float]] = []
+        spans: list[charts.Span] = []
+        noticed: list[dict[str, Any]] = []
         about = _incident(workspace, incident) if incident else None
+        if band:
+            view = workspace.metric(host, name, from_=span.from_ns, to=span.to_ns, step_s=step_s)
+            points = clean(thin(view["points"], MOST_POINTS))
+            usual = [(ns, low, high) for t, low, high in view["band"] if (ns := nanoseconds(t)) is not None]
+            spans = [_span(i) for i in view["incidents"]]
+            noticed = view["anomalies"]
+        else:
+            found = workspace.series(host, name, from_=span.from_ns, to=span.to_ns, step_s=step_s)
+            points = clean(thin(found[0]["points"], MOST_POINTS)) if found else []
         moment = nanoseconds(at)
-        marks = _anomalies(about, host, name, points) if about else []
+        marks = _anomalies(about["timeline"] if about else noticed, host, name, points)
         if moment is not None and points:  # at the value of the nearest point, so that the mark lies on the line
             marks.append(min(points, key=lambda p: abs(p[0] - moment)))
         return Json(
@@ -64,11 +78,23 @@ def router(workspace: Workspace) -> APIRouter:
                 name,
                 theme,
                 window=_window(span.from_ns, span.to_ns),
-                spans=[_span(about)] if about else [],
+                spans=[_span(about)] if about else spans,
+                band=usual,
                 anomalies=marks,
                 expected=_expected(about, host, name) if about else [],
             )
         )
+
+    @routes.get("/charts/risk")
+    def risk(span: _SPAN, host: Annotated[str, Query(max_length=500)], theme: Theme = "light") -> Json:
+        points = clean(risk_course(workspace, host, span))
+        meanwhile = [i for i in workspace.incidents(from_=span.from_ns, to=span.to_ns, limit=200) if host in i["hosts"]]
+        return Json(
+            charts.metric_chart(
+                points, gettext("risk"), theme, window=_window(span.from_ns, span.to_ns),
+                spans=[_span(i) for i in meanwhile], share=True,
+            )
+        )  # fmt: skip
 
     return routes
 
@@ -91,10 +117,10 @@ def _span(incident: dict[str, Any]) -> charts.Span:
     return charts.Span(start, end, plain(incident["title"]), f"/incidents/{path(incident['id'])}")
 
 
-def _anomalies(incident: dict[str, Any], host: str, name: str, points: list[Point]) -> list[Point]:
+def _anomalies(entries: list[dict[str, Any]], host: str, name: str, points: list[Point]) -> list[Point]:
     """For each anomaly of this series the point that lies farthest from what was expected then."""
     marked = []
-    for entry in incident["timeline"]:
+    for entry in entries:
         start, end = nanoseconds(entry["@timestamp"]), nanoseconds(entry.get("end"))
         if entry.get("metric") != name or entry["host"] != host or start is None:
             continue

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from logsense.ui.format import level_class, number
+from logsense.ui.language import gettext
 from logsense.ui.sparks import Point
 
 MS = 1_000_000  # Bokeh's time axes count milliseconds
@@ -60,8 +61,11 @@ def metric_chart(
     spans: Sequence[Span] = (),
     anomalies: Sequence[Point] = (),
     expected: Sequence[tuple[int, int, float]] = (),
+    band: Sequence[tuple[int, float, float]] = (),
+    share: bool = False,
 ) -> dict[str, Any]:
-    """A metric over time: incidents shaded, anomalous points marked, ``expected`` (from, to, value) dashed.
+    """A metric over time: incidents shaded, anomalous points marked, ``expected`` (from, to, value) dashed, the usual
+    range ``band`` (time, low, high) behind it; ``share`` draws probabilities from 0 to their highest as percent.
 
     ``window`` is what the axis shows; without it, what the points span.
     """
@@ -73,7 +77,16 @@ def metric_chart(
     _show(figure, window)
     _label_values(figure, values)
     _shade(figure, spans, colours)
-    figure.varea(times, min(values, default=0.0), values, color=colours["line"], alpha=0.09)
+    if band:
+        figure.varea(
+            [at / MS for at, _, _ in band], [low for _, low, _ in band], [high for _, _, high in band],
+            color=colours["text"], alpha=0.16,
+        )  # fmt: skip
+    else:
+        low = 0.0 if share else min(values, default=0.0)
+        figure.varea(times, low, values, color=colours["line"], alpha=0.09)
+    if share:
+        _label_shares(figure, values)
     line = figure.line(times, values, color=colours["line"], width=1.8)
     for start, end, value in expected:
         figure.line([start / MS, end / MS], [value, value], color=colours["text"], line_dash="dashed", width=1.2)
@@ -91,7 +104,7 @@ def metric_chart(
             renderers=[line],
             mode="vline",
             formatters={"@x": "datetime"},
-            tooltips=[("UTC", "@x{%d %b %H:%M:%S}"), ("value", "@y{0,0.[000]}")],
+            tooltips=[("UTC", "@x{%d %b %H:%M:%S}"), (gettext("value"), "@y{0.[0]%}" if share else "@y{0,0.[000]}")],
         )
     )
     return _document(figure)
@@ -168,7 +181,7 @@ def volume_chart(
             }
         )
         dots = figure.scatter("x", "y", source=marks, marker="inverted_triangle", size=8, color=colours["mark"])
-        figure.add_tools(HoverTool(renderers=[dots], tooltips=[("anomaly", "@text")]))
+        figure.add_tools(HoverTool(renderers=[dots], tooltips=[(gettext("anomaly"), "@text")]))
     figure.add_tools(
         HoverTool(
             renderers=stacks[-1:],
@@ -176,9 +189,9 @@ def volume_chart(
             formatters={"@x": "datetime"},
             tooltips=[
                 ("UTC", "@x{%d %b %H:%M}"),
-                ("lines", "@total{0,0}"),
-                ("errors", "@bad{0,0}"),
-                ("warnings", "@{lv-warning}{0,0}"),
+                (gettext("lines"), "@total{0,0}"),
+                (gettext("errors"), "@bad{0,0}"),
+                (gettext("warnings"), "@{lv-warning}{0,0}"),
             ],
         )
     )
@@ -242,6 +255,13 @@ def _label_values(figure: Any, values: Sequence[float]) -> None:
         figure.yaxis.major_label_overrides = {at: number(at) for at in places}
     elif largest >= 0.01:
         figure.yaxis.formatter = BasicTickFormatter(use_scientific=False)
+
+
+def _label_shares(figure: Any, values: Sequence[float]) -> None:
+    from bokeh.models import NumeralTickFormatter
+
+    figure.y_range.start, figure.y_range.end = 0, min(1.04, max(0.05, *values) * 1.15) if values else 1
+    figure.yaxis.formatter = NumeralTickFormatter(format="0.[0]%")
 
 
 def ticks(low: float, high: float) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import time
@@ -15,6 +16,8 @@ from markupsafe import Markup, escape
 
 from logsense.errors import BadInput
 from logsense.timefmt import parse_time
+from logsense.ui.language import current
+from logsense.ui.language import gettext as _
 
 SECOND = 1_000_000_000
 _FIRST_NS, _LAST_NS = -62_135_596_800 * SECOND, 253_402_300_799 * SECOND  # the years 1 and 9999
@@ -51,8 +54,13 @@ def visible(text: object, limit: int = SHORT) -> Markup:
     cut = said[:limit]
     safe = _INVISIBLE.sub(_show_character, str(escape(cut)))
     if len(said) > limit:
-        safe += f'<span class="cut"> … {number(len(said) - limit)} more characters</span>'
+        safe += str(_cut(len(said) - limit))
     return Markup(safe)  # noqa: S704 - escaped above; the substitution writes only our own tags
+
+
+def _cut(characters: int) -> Markup:
+    said = _("%(count)s more characters") % {"count": number(characters)}
+    return Markup('<span class="cut"> … {}</span>').format(said)
 
 
 def plain(text: object, limit: int = 200) -> str:
@@ -74,7 +82,7 @@ def highlight(text: object, words: Iterable[str], limit: int = SHORT) -> Markup:
         if part
     )
     if len(str(text)) > limit:
-        marked += Markup('<span class="cut"> … {} more characters</span>').format(number(len(str(text)) - limit))
+        marked += _cut(len(str(text)) - limit)
     return marked
 
 
@@ -91,9 +99,15 @@ def prose(text: object, limit: int = SHORT) -> Markup:
 
 
 def number(value: float | None) -> str:
-    """1234567 -> 1.23 M; small whole numbers stay as they are."""
+    """1234567 -> 1.23 M (123万 in Chinese); small whole numbers stay as they are."""
     if value is None or not math.isfinite(value):
         return "–"
+    if abs(value) >= 10_000 and current().code == "zh":
+        from babel.numbers import format_compact_decimal
+
+        size = next((s for s in (1e12, 1e8, 1e4) if abs(value) >= s), 1e4)
+        digits = max(0, 2 - int(math.log10(abs(value) / size)))  # three that say something, as above
+        return str(format_compact_decimal(value, locale="zh_CN", fraction_digits=digits))
     if abs(value) < 10_000:
         return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.3g}"
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -116,13 +130,13 @@ def percent(value: float | None) -> str:
 def duration(seconds: float) -> str:
     """90 -> 1 min 30 s: the largest unit and the next smaller one."""
     left = max(0, round(seconds))
-    units = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    units = ((86400, _("d")), (3600, _("h")), (60, _("min")), (1, _("s")))
     first = next((at for at, (size, _) in enumerate(units) if left >= size), 3)
     parts = []
     for size, unit in units[first : first + 2]:
         count, left = divmod(left, size)
         parts += [f"{count} {unit}"] if count else []
-    return " ".join(parts) or "0 s"
+    return " ".join(parts) or f"0 {_('s')}"
 
 
 def nanoseconds(rfc3339: str | None) -> int | None:
@@ -147,12 +161,10 @@ def ago(ns: int, now_ns: int | None = None) -> str:
     seconds = ((time.time_ns() if now_ns is None else now_ns) - ns) / SECOND
     size = abs(seconds)
     if size < 10:
-        return "just now"
-    for unit, length in (("y", 31_557_600), ("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        if size >= length:
-            said = f"{size / length:.0f} {unit}"
-            return f"{said} ago" if seconds > 0 else f"in {said}"
-    return "just now"
+        return _("just now")
+    units = ((_("y"), 31_557_600), (_("d"), 86400), (_("h"), 3600), (_("min"), 60), (_("s"), 1))
+    said = next(f"{size / length:.0f} {unit}" for unit, length in units if size >= length)
+    return _("%(span)s ago") % {"span": said} if seconds > 0 else _("in %(span)s") % {"span": said}
 
 
 def moment(rfc3339: str | None, style: str = "both") -> Markup:
@@ -161,20 +173,35 @@ def moment(rfc3339: str | None, style: str = "both") -> Markup:
     if ns is None:
         return Markup('<span class="muted">–</span>')
     at = datetime.fromtimestamp(ns // SECOND, UTC)
-    today = datetime.now(UTC).date() == at.date()
+    today = datetime.now(UTC).date()
     clock = f"{at:%H:%M:%S}"
-    day = f"{at.day} {at:%b}" if at.year == datetime.now(UTC).year else f"{at.day} {at:%b %Y}"
-    shown = {
-        "clock": f"{'' if today else day + ' '}{clock}.{ns % SECOND // 1_000_000:03d}",
-        "ago": ago(ns),
-        "day": f"{day} {at:%H:%M}",
-    }.get(style) or f"{'' if today else day + ' '}{at:%H:%M} UTC"
-    inner = Markup("{}").format(shown)
-    if style == "both":
-        inner += Markup(' <span class="rel">{}</span>').format(ago(ns))
-    return Markup('<time datetime="{}" title="{} UTC · {}">{}</time>').format(
-        rfc3339, f"{day} {at:%Y} {clock}", ago(ns), inner
-    )
+    date = day(at.toordinal(), at.year != today.year)
+    before = "" if today == at.date() else date + " "
+    since = ago(ns)
+    if style == "clock":
+        inner = f"{before}{clock}.{ns % SECOND // 1_000_000:03d}"
+    elif style == "ago":
+        inner = since
+    elif style == "day":
+        inner = f"{date} {at:%H:%M}"
+    else:
+        inner = f'{before}{at:%H:%M} UTC <span class="rel">{since}</span>'
+    # A page shows a hundred of these: they are put together as text, because all but the given time is our own.
+    title = f"{day(at.toordinal(), True)} {clock} UTC · {since}"
+    return Markup(f'<time datetime="{escape(rfc3339)}" title="{title}">{inner}</time>')  # noqa: S704
+
+
+def day(ordinal: int, with_year: bool) -> str:
+    """24 Nov, 24 Nov 2026; 11月24日, 2026年11月24日: as the language writes it."""
+    return _day(ordinal, with_year, current().locale)
+
+
+@functools.lru_cache(maxsize=4096)
+def _day(ordinal: int, with_year: bool, locale: str) -> str:
+    """Kept, because a page shows a hundred times of few days and Babel takes its time."""
+    from babel.dates import format_skeleton
+
+    return str(format_skeleton("yMMMd" if with_year else "MMMd", datetime.fromordinal(ordinal), locale=locale))
 
 
 def level_class(level: object) -> str:

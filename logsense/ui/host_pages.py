@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 from logsense.api.params import Window, window
 from logsense.errors import NotFound
-from logsense.ui.format import risk_class
+from logsense.timefmt import iso
+from logsense.ui.format import SECOND, nanoseconds, risk_class
 from logsense.ui.overview_page import RANGES
 from logsense.ui.rendering import page
 from logsense.ui.sparks import thin
@@ -18,6 +19,8 @@ from logsense.workspace import Workspace
 
 #: Sparklines are for a glance: this many metrics a host, on this many hosts.
 SPARKS, SPARK_HOSTS, CHARTS = 4, 24, 60
+#: Forecasts of a host that its course shows.
+FORECASTS = 2000
 #: What people look at first, by the words in a metric's name.
 _FIRST = ("cpu", "mem", "disk", "load", "swap", "net", "io")
 _FULLNESS = ("util", "usage", "used", "percent")
@@ -45,8 +48,12 @@ def router(workspace: Workspace) -> APIRouter:
                 f"There is no host {host[:200]!r}", why="nothing arrived from it", where="host", fix="see /hosts"
             )
         names = sorted({s["name"] for s in workspace.series(host)}, key=_rank)
-        charts = [_chart(workspace, host, name, span) for name in names[:CHARTS]]
+        odd = _odd(workspace, host, span)
+        names.sort(key=lambda name: -odd.get(name, 0))  # stable: what stood out first, then as before
+        charts = [{**_chart(workspace, host, name, span), "odd": odd.get(name, 0)} for name in names[:CHARTS]]
         concerned = [i for i in workspace.incidents(limit=500) if host in i["hosts"]]
+        course = risk_course(workspace, host, span)
+        reasons = (known["risk"] or {}).get("reasons") or []
         return page(
             request,
             "host.html",
@@ -55,12 +62,30 @@ def router(workspace: Workspace) -> APIRouter:
             charts=[c for c in charts if c["points"]],
             left_out=max(0, len(names) - CHARTS),
             incidents=concerned[:10],
-            forecasts=workspace.forecasts(host=host, limit=100),
+            risk_points=course,
+            risk_to=iso((nanoseconds(course[-1][0]) or 0) + SECOND) if course else "",
+            reason_most=max((abs(r["weight"]) for r in reasons), default=0) or 1,
             ranges=RANGES,
             chosen=request.query_params.get("from", ""),
         )
 
     return routes
+
+
+def risk_course(workspace: Workspace, host: str, span: Window) -> list[list[Any]]:
+    """[time, probability] of the forecasts of a host, oldest first; those that knew too little are left out."""
+    made = workspace.forecasts(host=host, from_=span.from_ns, limit=FORECASTS)
+    points = [[f["made"], f["probability"]] for f in reversed(made) if f["state"] == "ok"]
+    return [p for p in points if span.to_ns is None or (nanoseconds(p[0]) or 0) < span.to_ns]
+
+
+def _odd(workspace: Workspace, host: str, span: Window) -> dict[str, int]:
+    """Metric -> anomalies of the span, among the strongest that the overview holds."""
+    counts: dict[str, int] = {}
+    for anomaly in workspace.overview(from_=span.from_ns, to=span.to_ns)["anomalies"]:
+        if anomaly["host"] == host and anomaly.get("metric"):
+            counts[anomaly["metric"]] = counts.get(anomaly["metric"], 0) + 1
+    return counts
 
 
 def _rank(name: str) -> tuple[int, bool, str]:

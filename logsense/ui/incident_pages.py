@@ -14,7 +14,7 @@ from logsense.api.incidents import ActionKind, check_action
 from logsense.api.params import Window, window
 from logsense.errors import LogsenseError, TooLarge
 from logsense.timefmt import iso
-from logsense.ui.format import nanoseconds, path
+from logsense.ui.format import nanoseconds, path, plain
 from logsense.ui.rendering import page
 from logsense.ui.sparks import thin
 from logsense.workspace import Workspace
@@ -70,6 +70,7 @@ def router(workspace: Workspace) -> APIRouter:
             next_steps=_next_steps(found),
             not_examined=_not_examined(found),
             charts=[_chart(workspace, c) for c in found["charts"]],
+            summary_text=summary_text(found, f"{str(request.base_url).rstrip('/')}/incidents/{path(incident_id)}"),
             others=_others(workspace, found),
             done=request.query_params.get("done", ""),
         )
@@ -187,6 +188,17 @@ def _causes(incident: dict[str, Any]) -> list[dict[str, Any]]:
     """The hypotheses; ``why_is_said`` where the summary gives the same reason already."""
     said = " ".join(s["text"] for s in incident["summary"])
     return [{**h, "why_is_said": bool(h["why"]) and h["why"] in said} for h in incident["hypotheses"]]
+
+
+def summary_text(incident: dict[str, Any], address: str) -> str:
+    """The incident in plain text, for a chat or a ticket."""
+    said = [s["text"] for s in incident["summary"] if s["role"] in _PARAGRAPH]
+    parts = [f"{incident['title']} ({incident['severity']}, {incident['status']}, since {incident['start']})"]
+    parts += [" ".join(said)] if said else []
+    parts += ["- " + s["text"] for s in incident["summary"] if s["role"] == "timeline"]
+    parts += [f"Most likely cause: {incident['cause']}"] if incident["cause"] else []
+    parts += [f"Check next: {step['text']}" for step in _next_steps(incident)[:3]]
+    return plain("\n".join([*parts, address]), 8000)
 
 
 def _next_steps(incident: dict[str, Any]) -> list[dict[str, Any]]:

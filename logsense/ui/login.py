@@ -14,6 +14,7 @@ from logsense.api.auth import check_same_origin
 from logsense.api.credentials import COOKIE
 from logsense.errors import TooLarge
 from logsense.keys import KeyStore
+from logsense.ui.language import marked
 from logsense.ui.rendering import page
 
 _MAX_FORM = 8 * 1024
@@ -39,7 +40,9 @@ def router(store: KeyStore) -> APIRouter:
         place = safe_place(form.get("next", ["/"])[0])
         key = await run_in_threadpool(store.find, form.get("key", [""])[0].strip())
         if key is None or not key.may("search"):
-            wrong = "This key is not known or was revoked." if key is None else "This key may not search."
+            wrong = (
+                marked("This key is not known or was revoked.") if key is None else marked("This key may not search.")
+            )
             return page(request, "login.html", status_code=401, section="", next=place, wrong=wrong)
         answer = RedirectResponse(place, 303)
         answer.set_cookie(

@@ -15,13 +15,16 @@ from logsense.workspace import Workspace
 
 #: The spans on offer: (label, value of ``from``); '' is all that is held.
 RANGES = (("1 h", "-1h"), ("6 h", "-6h"), ("24 h", "-24h"), ("7 d", "-7d"), ("All", ""))
+#: Incidents that are looked through for open ones.
+MOST = 1000
 _RISK_ORDER = {"high": 0, "medium": 1, "low": 2, "unknown": 3}
 
 
 def render(workspace: Workspace, request: Request, span: Window) -> Response:
     """The overview of ``span``; what is still open is shown whenever it began."""
     state = workspace.overview(from_=span.from_ns, to=span.to_ns)
-    unresolved = [i for i in workspace.incidents(limit=200) if i["status"] != "resolved"]
+    every = workspace.incidents(limit=MOST)
+    unresolved = [i for i in every if i["status"] != "resolved"]
     unresolved.sort(key=lambda i: (i["status"] != "open", _SEVERITY.get(i["severity"], 9)))
     risk = sorted(state["risk"], key=lambda f: (_RISK_ORDER[risk_class(f)], -(f["probability"] or 0)))
     anomalies = sorted(state["anomalies"], key=lambda a: a["@timestamp"], reverse=True)
@@ -33,6 +36,7 @@ def render(workspace: Workspace, request: Request, span: Window) -> Response:
         unresolved=unresolved,
         risk=risk[:12],
         anomalies=anomalies[:8],
+        earlier=earlier(every),
         spans=incident_spans(state),
         ranges=RANGES,
         chosen=request.query_params.get("from", ""),
@@ -42,6 +46,15 @@ def render(workspace: Workspace, request: Request, span: Window) -> Response:
 
 
 _SEVERITY = {"critical": 0, "high": 1, "medium": 2, "low": 3}
+
+
+def earlier(incidents: list[dict[str, Any]]) -> dict[str, Any]:
+    """What was, when nothing is open: a quiet page over data that is full of incidents would mislead."""
+    over = sorted((i for i in incidents if i["status"] == "resolved"), key=lambda i: i["start"])
+    if not over:
+        return {"count": 0, "first": "", "last": "", "latest": []}
+    last = max(i["end"] or i["last"] for i in over)
+    return {"count": len(over), "first": over[0]["start"], "last": last, "latest": over[:-6:-1]}
 
 
 def incident_spans(state: dict[str, Any]) -> list[tuple[int, int, str]]:

@@ -13,13 +13,16 @@ from starlette.types import Scope
 
 from logsense.api.params import Window, window
 from logsense.api.respond import scope_wants_html
+from logsense.api.stream import Streams
 from logsense.ui import (
     assets,
     chart_routes,
     host_pages,
     incident_pages,
+    live_pages,
     log_pages,
     overview_page,
+    search_page,
     service_pages,
     template_pages,
 )
@@ -38,11 +41,13 @@ class BrowserRoute(APIRoute):
         return super().matches(scope)
 
 
-def router(workspace: Workspace) -> APIRouter:
+def router(workspace: Workspace, streams: Streams) -> APIRouter:
     """Every page but ``/`` (see ``api.app``) and the data of the charts."""
     routes = APIRouter(include_in_schema=False)
     for part in (
         incident_pages.router(workspace),
+        live_pages.router(workspace, streams),
+        search_page.router(workspace),
         log_pages.router(workspace),
         template_pages.router(workspace),
         host_pages.router(workspace),

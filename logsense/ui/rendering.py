@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 import logsense
-from logsense.ui import assets, sparks
+from logsense.ui import answers, assets, language, sentences, sparks, vocabulary
 from logsense.ui.format import FILTERS, between, field_term, highlight
 
 
@@ -24,10 +24,19 @@ def environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters.update(FILTERS)
+    env.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    env.filters.update(
+        FILTERS,
+        cell=answers.cell,
+        chip_kind=vocabulary.chip_kind,
+        means=sentences.means,
+        say=sentences.say,
+        word=vocabulary.word,
+    )
     env.globals.update(
         asset=assets.address,
         histogram=sparks.histogram,
@@ -50,13 +59,30 @@ def url(place: str, **parameters: object) -> str:
 
 def page(request: Request, name: str, /, *, status_code: int = 200, **context: Any) -> Response:
     """Render the template ``name``. ``section`` in the context names the entry of the navigation."""
-    text = environment().get_template(name).render(nonce=request.state.nonce, **context)
+    place = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    text = (
+        environment()
+        .get_template(name)
+        .render(
+            nonce=request.state.nonce,
+            language=language.current(),
+            languages=language.LANGUAGES.values(),
+            here=place if request.method == "GET" else "/",
+            **context,
+        )
+    )
     # Lone surrogates cannot be sent; ``visible`` shows them by name, elsewhere a replacement has to do.
     body = text.encode("utf-8", "replace")
-    headers = {"vary": "accept-encoding, accept", "cache-control": "no-store"}
+    headers = {"vary": "accept-encoding, accept, accept-language, cookie", "cache-control": "no-store"}
     if len(body) > 1000 and "gzip" in request.headers.get("accept-encoding", ""):
         body, headers["content-encoding"] = gzip.compress(body, 5, mtime=0), "gzip"
     return HTMLResponse(body, status_code=status_code, headers=headers)
+
+
+def part(name: str, macro: str, /, *arguments: Any) -> str:
+    """One macro of a template, for what a page gets later."""
+    module = environment().get_template(name).make_module()
+    return str(getattr(module, macro)(*arguments))
 
 
 def problem_page(request: Request, problem: dict[str, Any]) -> Response:

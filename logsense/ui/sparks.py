@@ -7,12 +7,13 @@ once their script has loaded.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from markupsafe import Markup
 
 from logsense.timefmt import iso
 from logsense.ui.format import level_class, moment, nanoseconds, number, plain
+from logsense.ui.language import gettext
 
 Point = tuple[int, float]  # nanoseconds, value
 
@@ -50,7 +51,7 @@ def sparkline(points: Sequence[Sequence[object]], label: str, *, width: int = 16
     """A line without axes; ``label`` is read aloud, with the least, greatest and last value."""
     kept = clean(points)
     if len(kept) < 2:
-        return Markup('<span class="muted small">no points</span>')
+        return Markup('<span class="muted small">{}</span>').format(gettext("no points"))
     values = [v for _, v in kept]
     low, high = min(values), max(values)
     first, last = kept[0][0], kept[-1][0]
@@ -62,7 +63,9 @@ def sparkline(points: Sequence[Sequence[object]], label: str, *, width: int = 16
     ]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     area = f"{places[0][0]:.1f},{height} {line} {places[-1][0]:.1f},{height}"
-    said = f"{plain(label)}: {number(low)} to {number(high)}, last {number(values[-1])}"
+    said = gettext("%(what)s: %(low)s to %(high)s, last %(last)s") % {
+        "what": plain(label), "low": number(low), "high": number(high), "last": number(values[-1]),
+    }  # fmt: skip
     return Markup(
         '<svg class="spark" viewBox="0 0 {width} {height}" preserveAspectRatio="none" role="img" aria-label="{said}">'
         '<title>{said}</title><polygon points="{area}"/>'
@@ -70,8 +73,18 @@ def sparkline(points: Sequence[Sequence[object]], label: str, *, width: int = 16
     ).format(width=width, height=height, said=said, area=area, line=line)
 
 
-def histogram(buckets: Sequence[Sequence[object]], step_s: float, label: str, *, height: int = 64) -> Markup:
-    """Counts over time as bars, with the times of both ends below. A few bars are not blown up to the whole width."""
+def histogram(
+    buckets: Sequence[Sequence[object]],
+    step_s: float,
+    label: str,
+    *,
+    height: int = 64,
+    link: Callable[[int, int], str] | None = None,
+) -> Markup:
+    """Counts over time as bars, with the times of both ends below. A few bars are not blown up to the whole width.
+
+    ``link`` gives the address that a bar leads to, from its two ends in nanoseconds.
+    """
     step = max(1, int(step_s * 1e9))
     times = [at // step * step for at, _ in clean(buckets)]
     if not times:
@@ -79,7 +92,7 @@ def histogram(buckets: Sequence[Sequence[object]], step_s: float, label: str, *,
     missing = max(0, FEWEST_BARS - (times[-1] - times[0]) // step - 1)
     first = times[0] - missing // 2 * step
     last = times[-1] + (missing - missing // 2 + 1) * step
-    picture = stacked({"": buckets}, step_s, label, height=height, window=(first, last))
+    picture = stacked({"": buckets}, step_s, label, height=height, window=(first, last), link=link)
     return picture + Markup('<div class="axis small muted"><span>{}</span><span>{}</span></div>').format(
         moment(iso(first), "day"), moment(iso(last), "day")
     )
@@ -93,10 +106,12 @@ def stacked(
     height: int = 120,
     spans: Sequence[tuple[int, int, str]] = (),
     window: tuple[int, int] | None = None,
+    link: Callable[[int, int], str] | None = None,
 ) -> Markup:
     """Counts over time, stacked by level with the gravest on top; ``spans`` (from, to, title) are shaded.
 
-    ``window`` is what is shown at least; without it, what holds lines.
+    ``window`` is what is shown at least; without it, what holds lines. With ``link`` each column leads somewhere, and
+    the ends of the picture are told in milliseconds, for the script that lets people drag over it.
 
     Each column has a title with its time and counts, for the pointer and for screen readers.
     """
@@ -123,7 +138,9 @@ def stacked(
     for at, column in sorted(columns.items()):
         y = float(height)
         said = ", ".join(f"{number(n)} {plain(level, 20)}".strip() for level, n in reversed(column))
-        parts.append(Markup("<g><title>{} UTC: {}</title>").format(_clock(at), said))
+        # Not a stop for the tab key each: the span can be typed beside the picture, and arrows choose in it.
+        opened = Markup('<a href="{}" tabindex="-1">').format(link(at, at + step)) if link else Markup("")
+        parts.append(opened + Markup("<g><title>{} UTC: {}</title>").format(_clock(at), said))
         for level, count in column:
             tall = max(1.0, count / top * (height - 4))
             y -= tall
@@ -132,12 +149,18 @@ def stacked(
                     level_class(level), (at - first) * scale, y, wide, tall
                 )
             )
-        parts.append(Markup("</g>"))
+        parts.append(Markup("</g></a>") if link else Markup("</g>"))
     total = number(sum(n for column in columns.values() for _, n in column))
-    said = f"{plain(label)}: {total} lines from {_clock(first)} to {_clock(last)} UTC, at most {number(top)} at a time"
+    said = gettext("%(what)s: %(total)s lines from %(first)s to %(last)s UTC, at most %(top)s at a time") % {
+        "what": plain(label), "total": total, "first": _clock(first), "last": _clock(last), "top": number(top),
+    }  # fmt: skip
+    # A picture of links is a group, and no picture for those who hear it.
+    role = Markup('role="group" data-brush data-first="{}" data-last="{}" data-step="{}"').format(
+        first // 1_000_000, last // 1_000_000, max(1, step // 1_000_000)
+    )
     return Markup(
-        '<svg class="bars" viewBox="0 0 {:.0f} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
-    ).format(width, height, said, Markup("").join(parts))
+        '<svg class="bars" viewBox="0 0 {:.0f} {}" preserveAspectRatio="none" {} aria-label="{}">{}</svg>'
+    ).format(width, height, role if link else Markup('role="img"'), said, Markup("").join(parts))
 
 
 def _clock(ns: int) -> str:

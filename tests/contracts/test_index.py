@@ -542,3 +542,42 @@ def test_source_stats_are_replaced_per_source(index: Index) -> None:
     index.put_source_stats({"tail:a": {"accepted": 3}, "udp": {"dropped": 1}})
     index.put_source_stats({"tail:a": {"accepted": 5, "parsed": 4}})
     assert index.source_stats() == {"tail:a": {"accepted": 5, "parsed": 4}, "udp": {"dropped": 1}}
+
+
+# --- following ---------------------------------------------------------------------------------
+
+
+def arrived(log_id: str, message: str, at: int, ingested: int) -> LogRecord:
+    return LogRecord(log_id, at, message, "tail:/x", ingested, host="web1" if "web" in message else "db1")
+
+
+def test_arrivals_come_in_the_order_of_arrival_whatever_their_times(index: Index) -> None:
+    put(index, arrived("old", "here before", T0, T0))
+    follower = index.arrivals()
+    assert follower.read(Query(), 10) == (0, [])
+    put(index, arrived("a", "now", T0 + 2 * DAY, T0 + 10), arrived("b", "a wrong clock", T0 - 40 * DAY, T0 + 20))
+    put(index, arrived("c", "now again", T0, T0 + 30))
+    skipped, records = follower.read(Query(), 10)
+    assert (skipped, [r.id for r in records]) == (0, ["a", "b", "c"])
+    assert follower.read(Query(), 10) == (0, [])
+
+
+def test_arrivals_keep_to_the_query_and_count_what_they_skip(index: Index) -> None:
+    follower = index.arrivals()
+    put(index, *(arrived(f"n{n}", f"web number {n}", T0 + n, T0 + n) for n in range(1, 21)),
+        arrived("other", "database", T0, T0 + 30))  # fmt: skip
+    skipped, records = follower.read(Query(hosts=["web1"]), 5)
+    assert [r.id for r in records] == ["n16", "n17", "n18", "n19", "n20"]
+    assert skipped == 15
+    put(index, arrived("more", "web timeout", T0, T0 + 40), arrived("quiet", "web fine", T0, T0 + 41))
+    assert [r.id for r in follower.read(Query(text="timeout"), 5)[1]] == ["more"]
+
+
+def test_arrivals_go_on_behind_a_cursor(index: Index) -> None:
+    put(index, arrived("before", "x", T0, T0 + 1))
+    cursor = index.arrivals().cursor
+    put(index, arrived("away 1", "x", T0, T0 + 2), arrived("away 2", "x", T0 + DAY, T0 + 3))
+    follower = index.arrivals(cursor)
+    assert [r.id for r in follower.read(Query(), 10)[1]] == ["away 1", "away 2"]
+    for nonsense in ("", "~", "1.2.3", "zz zz", "9" * 5000, "²", "../..", "-1.-1"):
+        assert index.arrivals(nonsense).read(Query(), 10) == (0, []), nonsense

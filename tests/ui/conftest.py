@@ -11,6 +11,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from logsense.api.app import create_app
+from tests.ui.browser import address, playwright, space, window
+
+__all__ = ["address", "playwright", "space", "window"]
 
 BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 

@@ -75,6 +75,13 @@ class FakeWorkspace:
         self.edits: list[dict[str, Any]] = [
             {"kind": "rename", "id": "T-hostile", "label": XSS, "by": XSS, "note": CONTROL}
         ]
+        self.arrived: list[dict[str, Any]] = []  # what live tails have been told, in order
+
+    def arrive(self, message: str, host: str = "web1", level: str = "error") -> None:
+        """A new line, as if a shipper had sent it."""
+        line = self._line(f"N{len(self.arrived):05d}", time.time_ns(), host, "orders-api", level, message, "T-refused")
+        self.lines.append(line)
+        self.arrived.append(line)
 
     def _make_lines(self) -> list[dict[str, Any]]:
         random_ = random.Random(7)
@@ -146,6 +153,9 @@ class FakeWorkspace:
             "took_ms": 3.21,
             "notes": [] if found else ["No line has all of the words; the nearest templates were not close enough."],
         }  # fmt: skip
+
+    def follow(self, question: str = "", after: str = "") -> FakeFollower:
+        return FakeFollower(self, question, int(after) if after.isdigit() else len(self.arrived))
 
     def log(self, log_id: str, context: int = 5) -> dict[str, Any]:
         at = next((i for i, line in enumerate(self.lines) if line["id"] == log_id), None)
@@ -367,6 +377,13 @@ class FakeWorkspace:
             {"host": host, "name": name, "points": self._points(str(host), name, start, end, max(step_s, 60) * SECOND)}
         ]
 
+    def metric(self, host: str, name: str, *, from_: int | None = None, to: int | None = None,
+               step_s: int = 0) -> dict[str, Any]:  # fmt: skip
+        points = self.series(host, name, from_=from_, to=to, step_s=step_s)[0]["points"]
+        about = self.incident("INC-42")
+        return {"points": points, "band": [[t, 60.0, 80.0] for t, _ in points], "incidents": self.incidents()[:1],
+                "anomalies": [s for s in about["timeline"] if s["metric"] == name and s["host"] == host]}  # fmt: skip
+
     def _points(self, host: str, name: str, start: int, end: int, step: int) -> list[list[Any]]:
         points: list[list[Any]] = []
         for at in range(max(start, self.now - 240 * MINUTE), min(end, self.now), step):
@@ -419,6 +436,24 @@ class FakeWorkspace:
             {"name": "failure-hazard", "version": "2026.03", "in_use": True, "created": iso(self.now), "card": card},
             {"name": "failure-hazard", "version": "2026.02", "in_use": False, "created": iso(self.now), "card": card},
         ]
+
+
+class FakeFollower:
+    """The follower of ``logsense.follow`` over the in-memory lines."""
+
+    def __init__(self, space: FakeWorkspace, question: str, at: int) -> None:
+        self._space, self._question, self._at = space, question, at
+
+    @property
+    def cursor(self) -> str:
+        return str(self._at)
+
+    def read(self, limit: int = 200) -> dict[str, Any]:
+        fresh = self._space.arrived[self._at :]
+        self._at += len(fresh)
+        matching = [line for line in fresh if all(w.lower() in line["message"].lower() or w == f"host:{line['host']}"
+                                                  for w in self._question.split())]  # fmt: skip
+        return {"lines": matching[-limit:], "missed": max(0, len(matching) - limit), "cursor": self.cursor}
 
 
 def _buckets(lines: list[dict[str, Any]], step_s: int) -> list[list[Any]]:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from starlette.testclient import TestClient
 
-from logsense.ui.log_pages import PAGE, chips, facets
+from logsense.ui.search_page import PAGE, chips, facets
 
 KEPT = {"sort": "", "from_": "", "to": ""}
 
@@ -20,7 +20,7 @@ def question_of(address: str) -> str:
 
 def test_removing_a_chip_removes_its_words(client: TestClient) -> None:
     text = client.get("/search?q=connection+host:web1+last+night").text
-    removed = [question_of(h) for h in re.findall(r'<a href="([^"]+)" aria-label="Remove', text)]
+    removed = [question_of(h) for h in re.findall(r'<a class="chip-off" href="([^"]+)" aria-label="Remove', text)]
     assert removed == ["connection last night", "connection host:web1"]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from logsense.index.elastic.arrivals import Arrivals
 from logsense.index.elastic.client import Waiting
 from logsense.index.elastic.lines import Lines
 from logsense.index.elastic.metrics import Metrics
@@ -85,6 +86,9 @@ class ElasticIndex:
     def search(self, query: Query, *, limit: int = 50, offset: int = 0, by_time: bool = False) -> tuple[int, list[Hit]]:
         plan = self._lines.plan(query)
         return self._lines.search(plan, limit=max(0, limit), offset=max(0, offset), by_time=by_time)
+
+    def arrivals(self, after: str = "") -> Arrivals:
+        return Arrivals(self._store, self._lines.plan, after)
 
     def scan(self, query: Query) -> Iterator[LogRecord]:
         return self._lines.scan(self._lines.plan(query))

@@ -10,12 +10,13 @@
   };
 
   // -- times: the browser's own zone on hover
-  const zone = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  const words = document.documentElement.dataset;  // what this file says, in the language of the page
+  const zone = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "medium" });
   const localTimes = (within) => {
     for (const time of $$("time[datetime]", within)) {
       const at = new Date(time.dateTime);
       if (!isNaN(at) && !time.dataset.local) {
-        time.title += `\n${zone.format(at)} here`;
+        time.title += `\n${zone.format(at)} (${words.here})`;
         time.dataset.local = "1";
       }
     }
@@ -33,7 +34,9 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redrawCharts());
 
   // -- charts: the picture is there already; draw over it when it comes into view
-  let bokeh = null;
+  let bokeh = null, leaving = false;  // whoever goes to another page breaks off what is on its way
+  addEventListener("beforeunload", () => { leaving = true; });
+  addEventListener("pageshow", () => { leaving = false; });
   const loadBokeh = () => {
     bokeh ??= new Promise((resolve, reject) => {
       // BokehJS makes <style> elements; the Content-Security-Policy lets only those with the nonce style anything.
@@ -68,7 +71,7 @@
       await Bokeh.embed.embed_item(item, target.id);
       box.classList.add("is-live");
     } catch (error) {
-      console.warn("The picture stays, the interactive chart failed:", error.message);
+      if (!leaving) console.warn("The picture stays, the interactive chart failed:", error.message);
     }
   };
   const seen = new IntersectionObserver((entries) => {
@@ -127,6 +130,34 @@
     }
   };
 
+  // -- copying; where the browser does not let us (no HTTPS), the text is marked for the person to copy
+  const keep = async (text, button) => {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const field = document.createElement("textarea");
+      field.value = text;
+      document.body.append(field);
+      field.select();
+      document.execCommand("copy");
+      field.remove();
+      button.focus();
+    }
+    const before = button.innerHTML;
+    if (button.dataset.busy) return;
+    button.dataset.busy = "1";
+    button.textContent = words.copied;
+    setTimeout(() => { button.innerHTML = before; delete button.dataset.busy; }, 1500);
+  };
+
+  // -- a chip: its words are marked in the question, to be typed over
+  const choose = (said) => {
+    const box = $("#q");
+    box.focus();
+    const at = said ? box.value.toLowerCase().indexOf(said.toLowerCase()) : -1;
+    if (at >= 0) box.setSelectionRange(at, at + said.length); else box.select();
+  };
+
   document.addEventListener("click", (event) => {
     const on = (selector) => event.target.closest(selector);
     if (on("[data-theme-toggle]")) return toggleTheme();
@@ -134,9 +165,16 @@
     if (on("[data-close]")) return on("dialog").close();
     const copy = on("[data-copy]");
     if (copy) {
-      return navigator.clipboard?.writeText($("code", copy.parentElement).textContent).then(() => { copy.textContent = "Copied"; });
+      return keep($("code", copy.parentElement).textContent, copy);
     }
+    const from = on("[data-copy-from]");
+    if (from) return keep($(`#${from.dataset.copyFrom}`).textContent, from);
+    const text = on("[data-copy-text]");
+    if (text) return keep(text.dataset.copyText, text);
+    if (on("[data-copy-link]")) return keep(location.href, on("[data-copy-link]"));
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    const chip = on("a[data-select]");
+    if (chip) { event.preventDefault(); return choose(chip.dataset.select); }
     const evidence = on("a[data-evidence]");
     if (evidence) { event.preventDefault(); return openEvidence(evidence); }
     const more = on("a[data-more]");
@@ -151,7 +189,7 @@
       if (event.key === "Escape") event.target.blur();
       return;
     }
-    const places = { o: "/", i: "/incidents", s: "/search", h: "/hosts" };
+    const places = { o: "/", i: "/incidents", s: "/search", h: "/hosts", t: "/templates" };
     if (Date.now() - leader < 1000 && places[event.key]) { location.href = places[event.key]; return; }
     if (event.key === "g") leader = Date.now();
     if ($("dialog[open]")) return;
@@ -159,6 +197,8 @@
     else if (event.key === "j") move(1);
     else if (event.key === "k") move(-1);
     else if (event.key === "t") toggleTheme();
+    else if (event.key === "n" && $("#note")) { event.preventDefault(); $("#note textarea").focus(); }
+    else if ($(`[aria-keyshortcuts="${CSS.escape(event.key)}"]`)) $(`[aria-keyshortcuts="${CSS.escape(event.key)}"]`).click();
     else if (event.key === "?") $("#help").showModal();
   });
 

@@ -1,0 +1,48 @@
+"""Words that pages show because data names them: states, kinds, counters. Each stands here once for the catalogues."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from logsense.ui.format import visible
+from logsense.ui.language import gettext
+from logsense.ui.language import marked as _
+
+WORDS = (
+    # states and severities of incidents, verdicts about them
+    _("open"), _("acknowledged"), _("resolved"), _("low"), _("medium"), _("high"), _("critical"),
+    _("right cause"), _("wrong cause"), _("noise"),
+    # kinds of evidence
+    _("line"), _("template"), _("metric"), _("signal"),
+    # counters of sources, parts of the service
+    _("accepted"), _("parsed"), _("unparsed"), _("late"), _("future"), _("dropped"), _("index"), _("worker"),
+    _("models"), _("spool"), _("backlog bytes"),
+    # spans of time
+    _("15 min"), _("1 h"), _("6 h"), _("24 h"), _("7 d"), _("All"), _("10 s"), _("1 min"), _("10 min"),
+)  # fmt: skip
+
+#: Kinds of signals, as ``record.Signal`` names them.
+SIGNALS = {
+    "log.new": _("new message"), "log.rate": _("more lines than usual"), "log.silence": _("a message is missing"),
+    "log.severity": _("errors"), "log.unit": _("a service failed or restarted"), "metric.high": _("metric too high"),
+    "metric.low": _("metric too low"), "metric.change": _("metrics changed together"),
+}  # fmt: skip
+
+#: Kinds of parts of a compiled query, and of facets.
+CHIPS = frozenset((
+    _("time"), _("host"), _("service"), _("level"), _("pipeline"), _("template"), _("field"), _("identifier"),
+    _("phrase"), _("exclude"), _("words"), _("from"), _("to"),
+))  # fmt: skip
+
+
+def chip_kind(name: object) -> Markup:
+    """The kind of a part of a query, in the language of the page."""
+    said = str(name)
+    return Markup("{}").format(gettext(said) if said in CHIPS else visible(said, 30))
+
+
+def word(name: object) -> Markup:
+    """A word that data names, in the language of the page; an unknown one as it is."""
+    said = str(name)
+    known = said in SIGNALS or said in WORDS
+    return Markup("{}").format(gettext(SIGNALS.get(said, said))) if known else visible(said, 60)
