@@ -50,13 +50,16 @@ def search(
     limit: Limit = 10,
     newest: Annotated[bool, typer.Option("--newest", help="Newest first instead of best first.")] = False,
     now: Annotated[str | None, typer.Option("--now", metavar="TIME", help='What "last night" counts from.')] = None,
+    time_zone: Annotated[str, typer.Option(metavar="ZONE", help="Your zone, e.g. Europe/Berlin or +08:00.")] = "UTC",
     data: Data = DEFAULT_DATA,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Find lines, message types and incidents for a question.
+    """Find lines, message types and incidents for a question, in English or Chinese.
 
-    Example: logsense search "who is trying to guess passwords" --data demo-data
+    logsense search "who is trying to guess passwords" --data demo-data
+    logsense search "which hosts had errors more than 100 times since the deploy"
+    logsense search "昨晚哪些主机连不上数据库" --time-zone Asia/Shanghai
     """
     space = workspace(data, config, models=True)
     space.wait_for_models()
@@ -67,6 +70,7 @@ def search(
         limit=limit,
         now=_time(now, "--now"),
         by_time=newest,
+        tz=time_zone,
     )
     if json:
         print_json(answer)
@@ -85,6 +89,10 @@ def _print_answer(answer: dict[str, Any]) -> None:
         )
     for note in answer["notes"]:
         out.print(Text(f"note  {note}", "yellow"))
+    if query.get("syntax"):
+        out.print(Text.assemble(("as syntax   ", "dim"), visible(query["syntax"])), overflow="fold")
+    if answer.get("answer"):
+        _print_computed(answer["answer"])
     if not answer["total"]:
         out.print("Nothing found. Try fewer or other words, or a wider --from/--to.")
         return
@@ -108,6 +116,14 @@ def _print_answer(answer: dict[str, Any]) -> None:
                 visible(hit["message"][:400]).replace("\n", "\n    "),
             )
         )
+
+
+def _print_computed(computed: dict[str, Any]) -> None:
+    """The number, table or series that answers an aggregate question."""
+    out = console()
+    out.print(f"\n{visible(computed['text'])}", style="bold")
+    for row in computed.get("rows", [])[:50]:
+        out.print("  " + "  ".join(visible(str(cell)) for cell in row), overflow="fold", markup=False)
 
 
 def incidents(
