@@ -8,7 +8,7 @@ The score of a template is a sum of three kinds of evidence:
 - ``BRIDGE`` times the best example line that is near to both (``phrasebook``).
 - ``LEXICAL`` times the share of the question's words that it holds (``lexicon``).
 
-The weights were chosen on questions over ``samples/`` (tests/search/data) and are the same for every index.
+The weights were chosen on questions over ``samples/`` (tests/search/questions) and are the same for every index.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Ranker:
     """Scores templates by all the evidence there is. Safe from any thread."""
 
     def __init__(self, embedder: Embedder) -> None:
-        self._embedder = embedder
+        self.embedder = embedder
         self._ask = question_encoder(embedder)
         self.phrasebook = Phrasebook(embedder.encode, embedder.name)
         self._background = Lexicon(background_texts())
@@ -91,7 +91,7 @@ class Ranker:
 
         texts = [prepare(doc) or doc for doc in docs]
         said = [template_views(text)[-1] for text in texts]
-        vectors = self._embedder.encode(texts) + self._embedder.encode(said)
+        vectors = self.embedder.encode(texts) + self.embedder.encode(said)
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
         question_v = self.vector(question)
         scores = vectors @ question_v + BRIDGE * self.phrasebook.bridge(question_v, vectors)
