@@ -377,8 +377,13 @@ class Pipeline:
 def make_enricher(settings: Settings) -> Any:
     """Keyword extractor and embedder as the settings say; both load in the caller's thread."""
     from logsense.enrich import Enricher, KeywordExtractor, SentenceEmbedder
+    from logsense.search.semantic import template_views
 
-    return Enricher(SentenceEmbedder(settings.section("embeddings")), KeywordExtractor(settings.section("keywords")))
+    embedder, extractor = (
+        SentenceEmbedder(settings.section("embeddings")),
+        KeywordExtractor(settings.section("keywords")),
+    )
+    return Enricher(embedder, extractor, views=template_views)
 
 
 def model_in_use(data: Path) -> FailureModel | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from logsense.errors import BadInput
 
@@ -53,6 +54,20 @@ def parse_time(text: str, *, now_ns: int | None = None, name: str = "time") -> i
         moment = moment.replace(tzinfo=UTC)
     delta_t = moment - _EPOCH
     return (delta_t.days * 86400 + delta_t.seconds) * SECOND + (int(digits.ljust(9, "0")) if digits else 0)
+
+
+def zone(name: str) -> tzinfo:
+    """The time zone ``name`` (``Europe/Berlin``, ``UTC``, ``+08:00``). Raises BadInput."""
+    if offset := re.fullmatch(r"([+-])(\d\d):?(\d\d)", name):
+        length = timedelta(hours=int(offset[2]), minutes=int(offset[3]))
+        if length < timedelta(days=1):
+            return timezone(length if offset[1] == "+" else -length)
+    try:
+        return ZoneInfo(name) if name.upper() not in ("UTC", "Z", "") else UTC
+    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
+        raise BadInput(
+            f"There is no time zone {name[:80]!r}.", fix="use a name like Europe/Berlin, or +02:00"
+        ) from error
 
 
 def nice_step_ns(from_ns: int, to_ns: int, bars: int) -> int:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from logsense import handling, registry
 from logsense.alive import worker_state
+from logsense.catalog import CatalogReader
 from logsense.config import Settings
 from logsense.errors import BadInput, IndexUnavailable, LogsenseError, NotFound
 from logsense.explorer import Explorer
@@ -31,7 +32,7 @@ from logsense.shapes import (
     record_dict,
     signal_dict,
 )
-from logsense.timefmt import iso, nice_step_ns
+from logsense.timefmt import iso, nice_step_ns, zone
 from logsense.waiting import index_problems
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Workspace:
         self._searcher: Searcher | None = None
         self._embedder: Any = None
         self._models_state = "off"
+        self._catalog = CatalogReader(self.index)
         self._lock = threading.Lock()
         # What only the process that accepts lines knows; the server sets them.
         self.backlog_bytes: Callable[[], int] = lambda: 0
@@ -78,11 +80,14 @@ class Workspace:
         offset: int = 0,
         now: int | None = None,
         by_time: bool = False,
+        tz: str = "UTC",
     ) -> dict[str, Any]:
-        """Plain words or ``field:value`` syntax.
+        """Plain words or ``field:value`` syntax; ``tz`` is the asker's time zone.
 
         {"query": {"text", "phrases", "exclude", "hosts", "services", "levels", "from", "to", "template_ids",
-                   "understood": [{"what": "time", "said": "last night", "means": "…"}], "semantic": bool},
+                   "understood": [{"what": "time", "said": "last night", "means": "…", "syntax": "from:… to:…"}],
+                   "syntax": "the same query as it can be typed", "semantic": bool},
+         "answer": None, or {"kind": "count|table|series|first|last|compare", "text", …} where lines are no answer,
          "total": n,
          "hits": [{"id", "@timestamp", "message", "host", "service", "level", "template_id", "score", "fields"}],
          "templates": [{"id", "template", "count", "score"}],
@@ -90,10 +95,11 @@ class Workspace:
          "histogram": {"step_s": 60, "buckets": [["2026-…Z", 12], …]},
          "facets": {"level": [["error", 12], …], "host": […], "service": […]}, "took_ms": 3.2, "notes": ["…"]}
         """
-        from logsense.search import understand
+        from logsense.answers import answer as aggregated
+        from logsense.search import lucene, understand
 
         started = time.perf_counter()
-        understood = understand(question, now_ns=now or time.time_ns(), catalog=self.catalog())
+        understood = understand(question, now_ns=now or time.time_ns(), tz=zone(tz), catalog=self.catalog())
         query = understood.query
         query.from_ns = from_ if from_ is not None else query.from_ns
         query.to_ns = to if to is not None else query.to_ns
@@ -102,9 +108,13 @@ class Workspace:
         return {
             "query": {
                 **query_dict(found),
-                "understood": [{"what": c.what, "said": c.said, "means": c.means} for c in understood.chips],
+                "understood": [
+                    {"what": c.what, "said": c.said, "means": c.means, "syntax": c.syntax} for c in understood.chips
+                ],
+                "syntax": lucene(found),
                 "semantic": answer.semantic,
             },
+            "answer": aggregated(self.index, found, understood.aggregate) if understood.aggregate else None,
             "total": answer.total,
             "hits": [hit_dict(h) for h in answer.hits],
             "templates": [
@@ -140,16 +150,8 @@ class Workspace:
         return self._models_state == "ok"
 
     def catalog(self) -> Any:
-        """The hosts, services and levels that the index holds: values in questions are checked against them."""
-        from logsense.search import Catalog
-
-        everything = Query()
-        hosts = {h for h, _ in self.index.terms(everything, "host", 1000)} | {h for h, _ in self.index.metric_names()}
-        return Catalog(
-            hosts=sorted(hosts - {""}),
-            services=sorted({s for s, _ in self.index.terms(everything, "service", 1000)} - {""}),
-            levels=sorted({v for v, _ in self.index.terms(everything, "level", 20)} - {""}),
-        )
+        """What the index holds: names in questions are checked against it."""
+        return self._catalog.read()
 
     def log(self, log_id: str, context: int = 5) -> dict[str, Any]:
         """{"hit": {…}, "before": [hits], "after": [hits]}: the lines around it of the same host and service."""

@@ -75,7 +75,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        responses={422: _PROBLEM, 404: _PROBLEM},
+        responses={401: _PROBLEM, 403: _PROBLEM, 404: _PROBLEM, 422: _PROBLEM},
     )
     read, act = Depends(guard(options, "read")), Depends(guard(options, "act"))
     streams = Streams(options)

@@ -64,9 +64,17 @@ SEARCH = {
         "template_ids": ["t-1c9e"],
         "understood": [
             {"what": "time", "said": "last night", "means": "2026-02-28T22:00Z to 2026-03-01T06:00Z"},
-            {"what": "host", "said": "on db1", "means": "db1"},
+            {"what": "host", "said": "on db1", "means": "db1", "syntax": "host:db1"},
         ],
+        "syntax": "host:db1 template:t-1c9e from:2026-02-28T22:00:00Z to:2026-03-01T06:00:00Z space left",
         "semantic": True,
+    },
+    "answer": {
+        "kind": "table",
+        "by": "host",
+        "columns": ["host", "lines"],
+        "rows": [["db1", 52]],
+        "text": "1 host value.",
     },
     "total": 52,
     "hits": [HIT],

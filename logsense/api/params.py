@@ -38,6 +38,11 @@ def start(from_: _From = None) -> int | None:
     return _read(from_, time.time_ns(), "from")
 
 
+def moment(text: str | None, name: str) -> int | None:
+    """A time given as a parameter, in nanoseconds; None when it is absent. Raises BadParameter."""
+    return _read(text, time.time_ns(), name)
+
+
 def window(
     from_: _From = None,
     to: Annotated[str | None, Query(description=f"End, exclusive: {_TIME_HELP}", examples=["now"])] = None,

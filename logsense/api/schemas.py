@@ -51,6 +51,7 @@ class Understood(Shape):
     what: str = Field(examples=["time"])
     said: str = Field(examples=["last night"])
     means: str = Field(examples=["2026-02-28T22:00Z to 2026-03-01T06:00Z"])
+    syntax: str = Field("", description="the same in the query syntax", examples=["host:db1"])
 
 
 class CompiledQuery(Shape):
@@ -65,8 +66,26 @@ class CompiledQuery(Shape):
     from_: str | None = Field(None, alias="from")
     to: str | None = None
     template_ids: list[str] = []
+    fields: dict[str, str] = {}
+    pipelines: list[str] = []
     understood: list[Understood] = []
+    syntax: str = Field("", description="the query as it can be typed into `q`", examples=["host:db1 level:error disk"])
     semantic: bool = False
+
+
+class Answer(Shape):
+    """The answer to a question that does not ask for lines."""
+
+    kind: Literal["count", "table", "series", "first", "last", "compare"]
+    text: str = Field(examples=["52 lines were found."])
+    value: int | None = Field(None, description="count, compare: the number")
+    before: int | None = Field(None, description="compare: the number of the earlier time")
+    by: str = Field("", description="table: the field", examples=["host"])
+    step_s: float | None = Field(None, description="series: seconds of a step")
+    columns: list[str] = []
+    rows: list[list[Any]] = []
+    at: str | None = Field(None, description="first, last: when")
+    hit: LogHit | None = Field(None, description="first, last: the line")
 
 
 class TemplateCount(Shape):
@@ -108,6 +127,7 @@ class SearchAnswer(Shape):
     """What a search found."""
 
     query: CompiledQuery
+    answer: Answer | None = None
     total: int
     hits: list[LogHit]
     templates: list[TemplateCount] = []

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 
 from logsense.api import examples
 from logsense.api.examples import answers
-from logsense.api.params import Window, window
+from logsense.api.params import Window, moment, window
 from logsense.api.respond import Json
 from logsense.api.schemas import LogContext, SearchAnswer
 from logsense.workspace import Workspace
@@ -35,14 +35,24 @@ def router(workspace: Workspace) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Lines in this answer")] = 20,
         offset: Annotated[int, Query(ge=0, le=1_000_000, description="Lines to skip")] = 0,
         sort: Annotated[Literal["relevance", "time"], Query(description="Best first or newest first")] = "relevance",
+        tz: Annotated[
+            str, Query(max_length=64, description="The asker's time zone", examples=["Europe/Berlin", "+08:00"])
+        ] = "UTC",
+        now: Annotated[
+            str | None, Query(description="The time of asking, if not now: RFC 3339, an epoch or relative")
+        ] = None,
     ) -> Json:
-        """Find lines by a question in plain words; the answer shows how it was understood.
+        """Find lines by a question in plain words (English or Chinese); the answer shows how it was understood.
 
-        `from` and `to` win over times in the question.
+        `from` and `to` win over times in the question. Where lines are no answer ("how many", "which hosts", "per
+        hour", "first time", "compared with last week"), `answer` holds a number, table, series or comparison.
         """
         return Json(
-            workspace.search(q, from_=span.from_ns, to=span.to_ns, limit=limit, offset=offset, by_time=sort == "time")
-        )
+            workspace.search(
+                q, from_=span.from_ns, to=span.to_ns, limit=limit, offset=offset, by_time=sort == "time",
+                tz=tz, now=moment(now, "now"),
+            )
+        )  # fmt: skip
 
     @routes.get("/logs/{log_id:path}", response_model=LogContext, responses=answers(examples.LOG))
     def log(

@@ -69,15 +69,18 @@ def search(
         bool, typer.Option("--follow", "-f", help="Go on with new lines as they arrive, until Ctrl-C.")
     ] = False,
     now: Annotated[str | None, typer.Option("--now", metavar="TIME", help='What "last night" counts from.')] = None,
+    time_zone: Annotated[str, typer.Option(metavar="ZONE", help="Your zone, e.g. Europe/Berlin or +08:00.")] = "UTC",
     data: Data = DEFAULT_DATA,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Find lines, message types and incidents for a question.
+    """Find lines, message types and incidents for a question, in English or Chinese.
 
     \b
     logsense search "who is trying to guess passwords" --data demo-data
     logsense search -f "level:error host:db1"          new lines as they arrive, like tail -f over all hosts
+    logsense search "which hosts had errors more than 100 times since the deploy"
+    logsense search "昨晚哪些主机连不上数据库" --time-zone Asia/Shanghai
     """
     space = workspace(data, config, models=True)
     space.wait_for_models()
@@ -93,6 +96,7 @@ def search(
         limit=limit,
         now=_time(now, "--now"),
         by_time=newest,
+        tz=time_zone,
     )
     if json:
         print_json(answer)
@@ -126,6 +130,10 @@ def _print_answer(answer: dict[str, Any]) -> None:
         )
     for note in answer["notes"]:
         out.print(Text(f"note  {note}", "yellow"))
+    if query.get("syntax"):
+        out.print(Text.assemble(("as syntax   ", "dim"), visible(query["syntax"])), overflow="fold")
+    if answer.get("answer"):
+        _print_computed(answer["answer"])
     if not answer["total"]:
         out.print("Nothing found. Try fewer or other words, or a wider --from/--to.")
         return
@@ -141,6 +149,14 @@ def _print_answer(answer: dict[str, Any]) -> None:
     out.print(Text(f"\nLines ({len(answer['hits'])} of {answer['total']}, {answer['took_ms']:.0f} ms)", "bold"))
     for hit in answer["hits"]:
         print_line(out, hit)
+
+
+def _print_computed(computed: dict[str, Any]) -> None:
+    """The number, table or series that answers an aggregate question."""
+    out = console()
+    out.print(f"\n{visible(computed['text'])}", style="bold")
+    for row in computed.get("rows", [])[:50]:
+        out.print("  " + "  ".join(visible(str(cell)) for cell in row), overflow="fold", markup=False)
 
 
 def incidents(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -48,8 +48,16 @@ class Enricher:
     cannot be. Lines are never held up: templates that came before are enriched by a later call.
     """
 
-    def __init__(self, embedder: Embedder, extractor: Extractor, options: EnricherOptions | None = None) -> None:
-        self.embedder, self.extractor = embedder, extractor
+    def __init__(
+        self,
+        embedder: Embedder,
+        extractor: Extractor,
+        options: EnricherOptions | None = None,
+        views: Callable[[str], list[str]] = lambda words: [words],
+    ) -> None:
+        """``views`` makes of a template's words the texts whose mean vector stands for it: search knows more ways of
+        putting a thing than the template does."""
+        self.embedder, self.extractor, self._views = embedder, extractor, views
         self.options = options or EnricherOptions()
         self.problem: BadModel | None = None
         self._ready = threading.Event()
@@ -112,7 +120,17 @@ class Enricher:
 
     def _compute(self, templates: list[Template]) -> None:
         found = self.extractor.extract([t.text for t in templates], [t.sample for t in templates])
-        vectors = self.embedder.encode([describe(t.text) or t.text for t in templates])
+        vectors = self._vectors([describe(t.text) or t.text for t in templates])
         self._ready.set()
         for template, keywords, vector in zip(templates, found, vectors, strict=True):
             self._cache[template.id] = _Enriched(template.version, keywords, vector)
+
+    def _vectors(self, words: list[str]) -> np.ndarray:
+        """Mean of each text's views, L2-normalised, shape (n, dim)."""
+        import numpy as np
+
+        views = [self._views(text) for text in words]
+        rows = self.embedder.encode([view for group in views for view in group])
+        starts = np.cumsum([0, *(len(group) for group in views)])[:-1]
+        sums = np.add.reduceat(rows, starts, axis=0)
+        return np.ascontiguousarray(sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9), np.float32)

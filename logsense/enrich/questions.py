@@ -5,17 +5,21 @@ in the background; ``logsense search`` would pay it with every question, and the
 A question is one short sentence, so a plain forward pass of the same weights (BERT, Devlin et al. 2018, mean pooling
 as in Reimers and Gurevych 2019) answers in milliseconds. A test holds it to the vectors of sentence-transformers.
 Models of any other architecture go to ``SentenceEmbedder``.
+
+For the packaged model there is an adapter (``adapter.safetensors``, Hu et al. 2021): low-rank additions, trained on
+examples of how people ask and logs write (``benchmarks/train_adapter.py``), that move a question towards the lines
+that answer it. Templates are not touched, so an index keeps its vectors.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logsense.enrich.embeddings import EmbedderOptions, SentenceEmbedder, model_folder
+from logsense.enrich.embeddings import DEFAULT_MODEL, EmbedderOptions, SentenceEmbedder, model_folder
 from logsense.errors import BadModel
 from logsense.stages import Embedder
 
@@ -23,11 +27,17 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+#: Trained for the packaged model, and of no use to another.
+ADAPTER = Path(__file__).parent / "adapter.safetensors"
+
+
 def question_embedder(options: EmbedderOptions | None = None) -> Embedder:
     """The quickest embedder that gives the vectors of the model in ``options``. Raises ``BadModel``."""
     options = options or EmbedderOptions()
     folder = Path(model_folder(options))
-    return BertEncoder(options.model, folder) if is_plain_bert(folder) else SentenceEmbedder(options)
+    if not is_plain_bert(folder):
+        return SentenceEmbedder(options)
+    return BertEncoder(options.model, folder, ADAPTER if options.model == DEFAULT_MODEL else None)
 
 
 def is_plain_bert(folder: Path) -> bool:
@@ -53,9 +63,10 @@ def is_plain_bert(folder: Path) -> bool:
 class BertEncoder:
     """``Embedder`` for a plain BERT folder. Thread-safe. Meant for short texts, one at a time."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, adapter: Path | None = None) -> None:
         self.name = name
-        self._folder = folder
+        self._folder, self._adapter_file = folder, adapter
+        self._adapter: dict[str, np.ndarray] = {}
         self._config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         self._lock = threading.Lock()
         self._weights: dict[str, np.ndarray] = {}
@@ -67,13 +78,21 @@ class BertEncoder:
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """One L2-normalised float32 row a text, shape (n, dim); n may be 0. Raises ``BadModel``."""
+        return self._rows(texts, {})
+
+    def encode_questions(self, texts: Sequence[str]) -> np.ndarray:
+        """As ``encode``, moved by the adapter (if there is one) towards the lines that answer the questions."""
+        self._load()
+        return self._rows(texts, self._adapter)
+
+    def _rows(self, texts: Sequence[str], adapter: Mapping[str, np.ndarray]) -> np.ndarray:
         import numpy as np
         from threadpoolctl import threadpool_limits
 
         self._load()
         # The matrices of a short text are small: a second BLAS thread only waits, and under load it waits long.
         with threadpool_limits(limits=1, user_api="blas"):
-            rows = [self._one(text or " ") for text in texts]
+            rows = [self._one(text or " ", adapter) for text in texts]
         return np.stack(rows) if rows else np.zeros((0, self.dim), np.float32)
 
     def _load(self) -> None:
@@ -92,10 +111,12 @@ class BertEncoder:
                                fix="reinstall the model") from error  # fmt: skip
             tokenizer.no_padding()
             tokenizer.enable_truncation(int(limits.get("max_seq_length") or 256))
+            if self._adapter_file is not None:
+                self._adapter = {k: v.astype("float32") for k, v in load_file(self._adapter_file).items()}
             self._weights = {name.removeprefix("bert."): value for name, value in weights.items()}
             self._tokenizer = tokenizer
 
-    def _one(self, text: str) -> np.ndarray:
+    def _one(self, text: str, adapter: Mapping[str, np.ndarray]) -> np.ndarray:
         """Vector of one text, shape (dim,). Nothing is padded, so attention needs no mask."""
         import numpy as np
 
@@ -107,29 +128,32 @@ class BertEncoder:
         x = self._norm(x + w[e + "token_type_embeddings.weight"][0], e + "LayerNorm")
         for number in range(int(self._config["num_hidden_layers"])):
             layer = f"encoder.layer.{number}."
-            x = self._norm(x + self._attention(x, layer), layer + "attention.output.LayerNorm")
-            inner = _gelu(self._dense(x, layer + "intermediate.dense"))
-            x = self._norm(x + self._dense(inner, layer + "output.dense"), layer + "output.LayerNorm")
+            x = self._norm(x + self._attention(x, layer, adapter), layer + "attention.output.LayerNorm")
+            inner = _gelu(self._dense(x, layer + "intermediate.dense", adapter))
+            x = self._norm(x + self._dense(inner, layer + "output.dense", adapter), layer + "output.LayerNorm")
         mean = x.mean(axis=0)
         return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), np.float32)
 
-    def _attention(self, x: np.ndarray, layer: str) -> np.ndarray:
+    def _attention(self, x: np.ndarray, layer: str, adapter: Mapping[str, np.ndarray]) -> np.ndarray:
         """Scaled dot-product self-attention over all heads; x and the answer are (tokens, dim)."""
         import numpy as np
 
         heads = int(self._config["num_attention_heads"])
         size = self.dim // heads
         q, k, v = (
-            self._dense(x, f"{layer}attention.self.{part}").reshape(-1, heads, size).transpose(1, 0, 2)
+            self._dense(x, f"{layer}attention.self.{part}", adapter).reshape(-1, heads, size).transpose(1, 0, 2)
             for part in ("query", "key", "value")
         )
         scores = q @ k.transpose(0, 2, 1) / np.float32(np.sqrt(size))
         scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
         mixed = (scores / scores.sum(axis=-1, keepdims=True)) @ v
-        return self._dense(mixed.transpose(1, 0, 2).reshape(-1, self.dim), layer + "attention.output.dense")
+        return self._dense(mixed.transpose(1, 0, 2).reshape(-1, self.dim), layer + "attention.output.dense", adapter)
 
-    def _dense(self, x: np.ndarray, name: str) -> np.ndarray:
-        return x @ self._weights[name + ".weight"].T + self._weights[name + ".bias"]
+    def _dense(self, x: np.ndarray, name: str, adapter: Mapping[str, np.ndarray]) -> np.ndarray:
+        y = x @ self._weights[name + ".weight"].T + self._weights[name + ".bias"]
+        if name + ".a" in adapter:
+            y = y + (x @ adapter[name + ".a"].T) @ adapter[name + ".b"].T
+        return y
 
     def _norm(self, x: np.ndarray, name: str) -> np.ndarray:
         import numpy as np

@@ -1,4 +1,4 @@
-"""The bilingual glossary of operations: what people say and what logs write (``glossary.toml``)."""
+"""The glossary of operations: what people say and what logs write (``glossary.toml``)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 
 _WORD = re.compile(r"[a-z0-9]+")
-_CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _ENDING = re.compile(r"(?:ations?|ures?|ings?|ions?|ally|ly|edly|ed|es|s|e)$")
 #: Function words that a phrase of the glossary need not share with a question.
 _LOOSE = frozenset(
@@ -33,7 +32,6 @@ class Concept:
 
     log: tuple[str, ...]
     plain: tuple[str, ...]
-    chinese: tuple[str, ...]
 
 
 class Glossary:
@@ -49,14 +47,8 @@ class Glossary:
         return self._find(self._log, text)
 
     def in_question(self, text: str) -> list[tuple[Concept, str]]:
-        """Concepts whose plain (or Chinese) form stands in ``text``."""
-        found = self._find(self._plain, text)
-        if _CHINESE.search(text):
-            for concept in self.concepts:
-                said = max((word for word in concept.chinese if word in text), key=len, default="")
-                if said:
-                    found.append((concept, said))
-        return found
+        """Concepts whose plain form stands in ``text``, each with the longest form that does."""
+        return self._find(self._plain, text)
 
     def _find(self, table: dict[tuple[str, ...], list[tuple[int, str]]], text: str) -> list[tuple[Concept, str]]:
         tokens = stems(text)
@@ -82,4 +74,4 @@ def _table(forms: Iterable[Sequence[str]]) -> dict[tuple[str, ...], list[tuple[i
 def glossary() -> Glossary:
     with (Path(__file__).parent / "glossary.toml").open("rb") as file:
         data = tomllib.load(file)
-    return Glossary([Concept(tuple(c["log"]), tuple(c["plain"]), tuple(c.get("zh", ()))) for c in data["concept"]])
+    return Glossary([Concept(tuple(c["log"]), tuple(c["plain"])) for c in data["concept"]])

@@ -31,12 +31,6 @@ def log_language(question: str, words: Glossary | None = None) -> str:
     return ", ".join(form for concept, _ in found for form in concept.log[: MAX_PHRASES + 1])
 
 
-def foreign(question: str) -> bool:
-    """Whether the question is mostly in a script that the (English) embedding model cannot read."""
-    letters = [char for char in question if char.isalpha()]
-    return 2 * sum(char.isascii() for char in letters) < len(letters)
-
-
 class Lexicon:
     """The words of a fixed set of texts, prepared once. ``share`` scores every text in one pass."""
 
@@ -53,14 +47,17 @@ class Lexicon:
             for stem, weight in weights.items():
                 self._weights.setdefault(stem, []).append((number, weight))
 
-    def share(self, question: str) -> list[float]:
-        """For each text, how much of the question it holds: 0 to 1, words weighted by inverse document frequency."""
+    def share(self, question: str, *, plain: bool = False) -> list[float]:
+        """For each text, how much of the question it holds: 0 to 1, words weighted by inverse document frequency.
+
+        ``plain``: only words that the text itself holds count, not those of its glossary entries.
+        """
         scores = [0.0] * self._size
         whole = 0.0
-        for stem in content_stems(log_language(question) if foreign(question) else question):
+        for stem in content_stems(question):
             holders = self._weights.get(stem, [])
             idf = math.log(1 + (self._size - len(holders) + 0.5) / (len(holders) + 0.5))
             whole += idf
             for number, weight in holders:
-                scores[number] += idf * weight
+                scores[number] += idf * weight if not plain or weight == 1 else 0.0
         return [score / whole for score in scores] if whole else scores

@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 
 from logsense.search.vocabulary import terms
 
+#: Letters of a component's name that people may write as words, and of a prefix that they leave out (FSNamesystem).
+MIN_JOINED, MAX_PREFIX = 8, 3
+
 #: (text before, text after, the mention, the name) -> whether the mention means the name.
 Counts = Callable[[str, str, str, str], bool]
 
@@ -91,6 +94,29 @@ def _find(text: str, names: Sequence[str], counts: Counts) -> list[tuple[int, in
         if any(counts(before, after, said, name) for name in meant):
             found.append((match.start(), end, said, meant))
     return found
+
+
+def find_components(text: str, loggers: Sequence[str]) -> list[tuple[int, int, str, list[str]]]:
+    """As ``find_services``, for the components that lines name as their logger (``dfs.FSNamesystem``).
+
+    Only distinctive names count, since loggers are also called ``main`` or ``system``; people may write the last part
+    of one as two or three words ("the name system").
+    """
+    found = _find(text, loggers, lambda before, after, said, name: distinctive(said))
+    parts = {name: re.split(r"[.$/_]", name)[-1].lower() for name in loggers}
+    words = list(_WORD.finditer(text))
+    for width in (3, 2):
+        for group in zip(*(words[at:] for at in range(width)), strict=False):
+            joined = "".join(word[0].lower().strip(".,:") for word in group)
+            meant = [name for name, part in parts.items() if len(joined) >= MIN_JOINED and _ends(part, joined)]
+            start, end = group[0].start(), group[-1].end()
+            if meant and not any(start < other[1] and other[0] < end for other in found):
+                found.append((start, end, text[start:end], meant))
+    return sorted(found, key=lambda item: item[0])
+
+
+def _ends(part: str, joined: str) -> bool:
+    return part.endswith(joined) and len(part) - len(joined) <= MAX_PREFIX
 
 
 _LEAD = (

@@ -4,10 +4,10 @@ No fixed mix of keyword and semantic ranking is best for all questions: keywords
 question stand in the lines, and only hurt where they do not. So the index is asked first which words occur.
 
 - Identifiers (addresses, paths, quoted phrases) must occur; they never go through a model.
-- One or two words that lines hold are a keyword search.
+- One word that lines hold, or two that a template says, are a keyword search.
 - Longer questions whose words all occur in some line take both ways: lines found by both rank first.
 - Where words are missing, meaning decides: the nearest templates above the background threshold
-  (``semantic.Background``), as an exact ``template_id`` filter within the other filters.
+  (``semantic.Ranker.bar``), as an exact ``template_id`` filter within the other filters.
 - When neither has evidence, nothing is found, and the answer says so.
 """
 
@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 
 from logsense.record import LEVEL_RANK, Hit, Query, Template
 from logsense.search.lexicon import Lexicon
-from logsense.search.semantic import Background, background_texts, fuse, question_vector
+from logsense.search.polarity import polarity, push
+from logsense.search.semantic import BRIDGE, LEXICAL, Ranker
 from logsense.search.understood import Understood
 from logsense.stages import Embedder, Index
 
@@ -58,6 +59,8 @@ ENOUGH_WORDS = 0.6
 MAX_WORDS = 12
 #: Seconds for which the templates' words are kept before they are read again.
 REFRESH_S = 5.0
+#: Seconds before all vectors are read again for the sake of templates whose vector is not known yet.
+VECTORS_S = 60.0
 
 
 @dataclass(slots=True)
@@ -72,6 +75,17 @@ class SearchAnswer:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """The surviving templates' ids, words, polarity, and which of them are grave by their level."""
+
+    read_at: float
+    ids: list[str]
+    lexicon: Lexicon
+    grave: set[str]
+    polarity: dict[str, int]
+
+
 class Searcher:
     """Searches ``index``. ``embedder`` may be None or still loading: then by keyword only, with a note.
 
@@ -81,8 +95,10 @@ class Searcher:
     def __init__(self, index: Index, embedder: Embedder | None) -> None:
         self._index, self._embedder = index, embedder
         self._lock = threading.Lock()
-        self._background: Background | None = None
-        self._lexicon: tuple[float, list[str], Lexicon, set[str]] = (float("-inf"), [], Lexicon([]), set())
+        self._ranker: Ranker | None = None
+        self._words_of = _Words(float("-inf"), [], Lexicon([]), set(), {})
+        self._vectors: dict[str, np.ndarray] = {}
+        self._vectors_at = float("-inf")
 
     def search(self, understood: Understood, limit: int = 20, offset: int = 0, by_time: bool = False) -> SearchAnswer:
         """Never raises on content. A question without a topic is its filters alone, newest first."""
@@ -91,7 +107,7 @@ class Searcher:
         self._check_identifiers(understood, query, notes)
         scores: dict[str, float] = {}
         if query.text or understood.topic:
-            scores = self._choose(understood.topic or query.text, query, notes)
+            scores = self._choose(understood, query, notes)
             if scores:
                 query.template_ids = list(scores)
             elif not query.text and not query.phrases:
@@ -110,17 +126,18 @@ class Searcher:
             if not self._count(Query(phrases=[identifier])):
                 notes.append(f"no line holds {identifier}")
 
-    def _choose(self, topic: str, query: Query, notes: list[str]) -> dict[str, float]:
+    def _choose(self, understood: Understood, query: Query, notes: list[str]) -> dict[str, float]:
         """Set ``query.text`` to the keywords worth asking for; return the templates that meaning selects."""
         words = query.text.split()[:MAX_WORDS]
         present = [word for word in words if self._count(Query(text=word))]
         absent = [word for word in words if word not in present]
         together = bool(present) and not absent and bool(self._count(Query(text=" ".join(present))))
-        if together and len(words) <= KEYWORD_WORDS:
+        together = together and not understood.translated
+        if together and (len(words) == 1 or (len(words) <= KEYWORD_WORDS and self._said(words))):
             query.text = " ".join(words)
             return {}
-        scores = self._nearest(topic, query, notes)
-        if together:
+        scores = self._nearest(understood.topic or query.text, query, notes)
+        if together and not (scores and understood.aggregate):
             query.text = " ".join(words)
         elif scores or len(present) < ENOUGH_WORDS * len(words):
             query.text = ""
@@ -129,6 +146,10 @@ class Searcher:
             if absent:
                 notes.append(f"no line holds {', '.join(absent)}; searched for the other words")
         return scores
+
+    def _said(self, words: list[str]) -> bool:
+        """Whether some template itself says all the words: else they met by chance, as in the name of a page."""
+        return any(share > 0.999 for share in self._words().lexicon.share(" ".join(words), plain=True))
 
     def _count(self, query: Query) -> int:
         return self._index.search(query, limit=0)[0]
@@ -139,21 +160,30 @@ class Searcher:
         if embedder is None or not getattr(embedder, "loaded", True):
             notes.append("the language model is not loaded: searched by keyword only")
             return {}
-        ids, lexicon, grave = self._words()
-        vector = question_vector(topic, embedder.encode)
+        ranker, words = self._ranker_for(embedder), self._words()
+        vector = ranker.vector(topic)
         cosines = dict(self._index.nearest_templates(vector, CANDIDATES, embedder.name))
         if not cosines:
             notes.append("no template has a vector yet: searched by keyword only")
             return {}
-        shares = dict(zip(ids, lexicon.share(topic), strict=True))
-        fused = fuse(list(cosines.values()), [shares.get(template_id, 0.0) for template_id in cosines])
-        lift = TROUBLE if _TROUBLE.search(topic) else 0.0
-        scores = {name: score + lift * (name in grave) for name, score in zip(cosines, fused, strict=True)}
-        bar = self._bar(embedder, vector, len(ids))
+        shares = dict(zip(words.ids, words.lexicon.share(topic), strict=True))
+        bridges = self._bridges(ranker, vector, list(cosines), embedder.name)
+        evidence = {
+            name: cosine + BRIDGE * bridges.get(name, 0.0) + LEXICAL * shares.get(name, 0.0)
+            for name, cosine in cosines.items()
+        }
+        # what orders answers, but proves none
+        lift, wanted = TROUBLE if _TROUBLE.search(topic) else 0.0, polarity(topic)
+        scores = {
+            name: score + push(wanted, words.polarity.get(name, 0)) + lift * (name in words.grave)
+            for name, score in evidence.items()
+        }
+        bar = ranker.bar(topic, vector, len(words.ids))
         ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
         most = MAX_TEMPLATES
-        if ranked[0][1] < bar:
-            if ranked[0][1] < GUESS * bar:
+        surest = max(evidence.values())
+        if surest < bar:
+            if surest < GUESS * bar:
                 return {}
             most, bar = MAX_GUESSES, GUESS * bar
             notes.append("no message says this plainly; these are the closest ones")
@@ -166,23 +196,45 @@ class Searcher:
         best = within[0][1]  # the bar has said that there is an answer; what is nearly as close belongs to it
         return {name: score for name, score in within[:most] if score >= NEAR_BEST * best}
 
-    def _bar(self, embedder: Embedder, vector: np.ndarray, templates: int) -> float:
+    def _ranker_for(self, embedder: Embedder) -> Ranker:
         with self._lock:
-            if self._background is None:
-                self._background = Background(embedder.encode(background_texts()))
-        return self._background.threshold(vector, templates)
+            if self._ranker is None:
+                self._ranker = Ranker(embedder)
+            return self._ranker
 
-    def _words(self) -> tuple[list[str], Lexicon, set[str]]:
-        """The surviving templates' ids and words, and the ids of the grave ones; at most ``REFRESH_S`` old."""
+    def _bridges(self, ranker: Ranker, vector: np.ndarray, ids: list[str], model: str) -> dict[str, float]:
+        """How well the examples carry the question to each of the templates; those without a vector are left out."""
+        import numpy as np
+
         with self._lock:
-            read_at, ids, lexicon, grave = self._lexicon
-            if time.monotonic() - read_at > REFRESH_S:
+            if any(name not in self._vectors for name in ids) and time.monotonic() - self._vectors_at > VECTORS_S:
+                self._vectors = {
+                    name: row
+                    for made_by, names, rows in self._index.template_vectors()
+                    if made_by == model
+                    for name, row in zip(names, rows, strict=True)
+                }
+                self._vectors_at = time.monotonic()
+            known = [name for name in ids if name in self._vectors]
+            rows = np.stack([self._vectors[name] for name in known]) if known else None
+        if rows is None:
+            return {}
+        return dict(zip(known, ranker.phrasebook.bridge(vector, rows).tolist(), strict=True))
+
+    def _words(self) -> _Words:
+        """What the surviving templates say; at most ``REFRESH_S`` old."""
+        with self._lock:
+            if time.monotonic() - self._words_of.read_at > REFRESH_S:
                 templates = [item for item in self._index.templates() if not item.alias_of]
-                ids = [item.id for item in templates]
-                lexicon = Lexicon([_spoken(item) for item in templates])
-                grave = {item.id for item in templates if LEVEL_RANK.get(item.level, -1) >= LEVEL_RANK["warning"]}
-                self._lexicon = (time.monotonic(), ids, lexicon, grave)
-            return ids, lexicon, grave
+                said = [_spoken(item) for item in templates]
+                self._words_of = _Words(
+                    time.monotonic(),
+                    [item.id for item in templates],
+                    Lexicon(said),
+                    {item.id for item in templates if LEVEL_RANK.get(item.level, -1) >= LEVEL_RANK["warning"]},
+                    {item.id: polarity(text) for item, text in zip(templates, said, strict=True)},
+                )
+            return self._words_of
 
     # --- what came out --------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Time expressions in questions, by a small grammar of their common forms.
+"""Time expressions in questions, by a small grammar of their common forms. Chinese ones are in ``times_zh``.
 
 A general date parser is not used: it takes ``may`` for a month and ``second`` for a time, costs a second to
 import, and returns points where a question means a span. Every form here yields a half-open span. Days and
@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta
 
-SECOND_NS = 1_000_000_000
+from logsense.search.chinese import is_chinese
+from logsense.search.spans import Span, from_ns, midnight, to_ns
+from logsense.search.times_zh import find_chinese
+
+__all__ = ["Span", "find_time", "from_ns", "parse_moment", "to_ns"]
+
 _DAY = timedelta(days=1)
 
 _MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
@@ -27,11 +31,8 @@ _NUMBERS = {"zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "si
 _NUMBERS |= {"nine": 9, "ten": 10, "eleven": 11, "twelve": 12}
 _NUMBERS |= {"a": 1, "an": 1, "couple": 2, "few": 3, "several": 3, "fifteen": 15, "twenty": 20, "thirty": 30}
 _NUMBERS |= {"forty": 40, "fifty": 50, "sixty": 60}
-_CHINESE_NUMBERS = {c: at for at, c in enumerate("零一二三四五六七八九十")} | {"两": 2, "半": 0.5}
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "秒": 1, "分": 60, "小": 3600, "天": 86400, "周": 604800}
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _PARTS = {"morning": (6, 12), "afternoon": (12, 18), "evening": (18, 24), "night": (22, 30), "noon": (12, 13)}
-_CHINESE_PARTS = {"凌晨": (0, 6), "早上": (6, 12), "早晨": (6, 12), "上午": (6, 12), "中午": (11, 14), "下午": (12, 18),
-                  "晚上": (18, 24), "夜里": (22, 30)}  # fmt: skip
 
 # Building blocks. `may` and `march` are verbs far more often than months, so they need company (_date).
 _M = "(?:" + "|".join(sorted(_MONTH_NO, key=len, reverse=True)) + r")\b\.?"
@@ -54,43 +55,13 @@ _DAYWORD = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A half-open stretch of time; None is unbounded. ``said`` are the words, ``start``/``end`` where they stand."""
-
-    low: datetime | None
-    high: datetime | None
-    said: str
-    start: int
-    end: int
-
-    @property
-    def from_ns(self) -> int | None:
-        return None if self.low is None else to_ns(self.low)
-
-    @property
-    def to_ns(self) -> int | None:
-        return None if self.high is None else to_ns(self.high)
-
-
-def to_ns(moment: datetime) -> int:
-    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (delta.days * 86_400 + delta.seconds) * SECOND_NS + delta.microseconds * 1000
-
-
-def from_ns(ns: int, zone: tzinfo) -> datetime:
-    """To the microsecond; times outside the calendar are moved to its ends."""
-    seconds = min(max(ns // SECOND_NS, -62_000_000_000), 253_000_000_000)
-    return (
-        datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds, microseconds=ns % SECOND_NS // 1000)
-    ).astimezone(zone)
-
-
 def find_time(text: str, now: datetime) -> Span | None:
     """The first time expression in ``text``, or None. ``now`` carries the asker's zone."""
     low = text.lower()
     if len(low) != len(text):  # a letter whose lower case is longer would shift positions
         low = text
+    if is_chinese(text) and (span := find_chinese(text, now)):
+        return span
     for rule in _RULES:
         try:
             span = rule(low, now)
@@ -137,7 +108,7 @@ def _moment(text: str, now: datetime) -> tuple[datetime, datetime] | None:
         if day is not None:
             return _clock(clock[1], day[0], part=next((p for p in _PARTS if p in rest), ""))
         if not rest:
-            return _latest(*_clock(clock[1], _midnight(now)), now)
+            return _latest(*_clock(clock[1], midnight(now)), now)
     return _day(text, now)
 
 
@@ -158,7 +129,7 @@ def _iso(text: str, now: datetime) -> tuple[datetime, datetime]:
 def _day(text: str, now: datetime) -> tuple[datetime, datetime] | None:
     """A day, or a part of one."""
     text = re.sub(r"^(?:on|in|at|the|of|,)\s+(?=\S)", "", text.strip().strip(",")).strip()
-    today = _midnight(now)
+    today = midnight(now)
     if text in ("last night", "overnight"):
         start = today - _DAY
         return start + timedelta(hours=22), start + timedelta(hours=30)
@@ -182,7 +153,7 @@ def _day(text: str, now: datetime) -> tuple[datetime, datetime] | None:
 
 def _day_start(text: str, now: datetime) -> datetime | None:
     text = re.sub(r"^(?:on|the)\s+(?!day)", "", text)
-    today = _midnight(now)
+    today = midnight(now)
     if text in ("today", "this"):
         return today
     if text in ("yesterday", "last"):
@@ -228,14 +199,10 @@ def _date(text: str, now: datetime) -> datetime | None:
     return None
 
 
-def _midnight(now: datetime) -> datetime:
-    return now.replace(hour=0, minute=0, second=0, microsecond=0)
-
-
 def _clock(text: str, day: datetime, part: str = "") -> tuple[datetime, datetime]:
     """A clock time on ``day`` and the stretch it names: an hour, a minute or a second."""
     text = text.strip()
-    day = _midnight(day)
+    day = midnight(day)
     if text in ("noon", "midday"):
         return day + timedelta(hours=12), day + timedelta(hours=13)
     if text == "midnight":
@@ -383,7 +350,7 @@ def _relative(text: str, now: datetime) -> Span | None:
 
 def _calendar(text: str, now: datetime) -> Span | None:
     """last week, this month, in July 2015, last weekend."""
-    today = _midnight(now)
+    today = midnight(now)
     monday = today - now.weekday() * _DAY
     month = today.replace(day=1)
     match = re.search(
@@ -430,6 +397,8 @@ def _bounded(text: str, now: datetime) -> Span | None:
     if re.fullmatch(r"sat|sun|wed|mon|fri|tue|thu|[\d./]+", said) and not match[1]:
         return None  # "sat" and "sun" are words, 1.12.2015 a version; with "on" before them they are days
     low, high = span
+    if said in ("noon", "midday", "midnight") and not match[1]:
+        return None  # "midnight passed": a thing, not a time
     word = (match[1] or "").split()[0] if match[1] else ""
     if word in ("since", "starting", "from"):
         return _span(match, low, None if low > now else now)
@@ -444,37 +413,6 @@ def _bounded(text: str, now: datetime) -> Span | None:
     return _span(match, low, high)
 
 
-def _chinese(text: str, now: datetime) -> Span | None:
-    """最近15分钟, 过去一小时, 昨晚, 昨天下午, 今天, 前天."""
-    match = re.search(
-        r"(?:最近|过去|近|前)的?\s*(\d{1,6}|[一二两三四五六七八九十半]{1,3})\s*个?(秒|分|小时|天|周)(?:钟)?(?:内|里|以来)?",
-        text,
-    )
-    if match:
-        said = match[1]
-        if said.isdigit():
-            count = float(said)
-        elif "十" in said:
-            tens, _, ones = said.partition("十")
-            count = (_CHINESE_NUMBERS[tens] if tens else 1) * 10 + (_CHINESE_NUMBERS[ones] if ones else 0)
-        else:
-            count = _CHINESE_NUMBERS[said[0]]
-        return _span(match, now - timedelta(seconds=count * _UNITS[match[2][0]]), now)
-    today = _midnight(now)
-    parts = "|".join(_CHINESE_PARTS)
-    match = re.search(rf"(?:(今天|昨天|前天)({parts})?|今(早|晚)|(昨[晚夜]))", text)
-    if match is None:
-        return None
-    if match[4]:
-        return _span(match, today - timedelta(hours=6), today + timedelta(hours=6))
-    if match[3]:
-        low, high = (6, 12) if match[3] == "早" else (18, 30)
-        return _span(match, today + timedelta(hours=low), today + timedelta(hours=high))
-    day = today - {"今天": 0, "昨天": 1, "前天": 2}[match[1]] * _DAY
-    low, high = _CHINESE_PARTS.get(match[2] or "", (0, 24))
-    return _span(match, day + timedelta(hours=low), day + timedelta(hours=high))
-
-
 _RULES: tuple[Callable[[str, datetime], Span | None], ...] = (
     _night,
     _hours,
@@ -482,5 +420,4 @@ _RULES: tuple[Callable[[str, datetime], Span | None], ...] = (
     _relative,
     _calendar,
     _bounded,
-    _chinese,
 )

@@ -7,12 +7,17 @@ index holds: an unknown host is a word like any other.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 from datetime import UTC, tzinfo
 
 from logsense.record import LEVEL_RANK, Query
 from logsense.search import names, times
+from logsense.search.asking import find_aggregate
+from logsense.search.chinese import english, is_chinese
+from logsense.search.lucene import lucene
+from logsense.search.moments import find_named, find_templates
 from logsense.search.understood import Catalog, Chip, Understood
 from logsense.search.vocabulary import terms
 
@@ -38,6 +43,8 @@ _CODE = r"(?<![\w./-])(?=[\w.:/-]*\d)(?=[\w.:/-]*[A-Za-z_])\w[\w.:/-]*[_:/.-][\w
 _LONG = r"\b(?=\w*\d{4})(?=\w*[A-Za-z_])\w{6,}\b|\b\d{6,}\b|\b0x[0-9a-fA-F]+\b"
 _IDENTIFIER = re.compile("|".join((_UUID, _IPV4, _IPV6, _PATH, _CODE, _LONG)))
 _ACCOUNT = re.compile(r"\b(?:user(?:name)?|account|login)\s+(?:name(?:d)?\s+|called\s+)?(?P<name>[\w.@-]+)", re.I)
+_DATABASE = re.compile(r"\b(?:database|db|schema)\s+(?:named\s+|called\s+)?(?P<name>[\w.@-]+)", re.I)
+_NAMED = re.compile(r"\b(?:on|from|at|host|server|machine|node|service|unit|in)\s+(?P<name>[^\s,;?!\"'()]+)", re.I)
 _TOKEN = re.compile(r"[^\s,;()\[\]{}\"!?<>]+")
 
 
@@ -64,11 +71,16 @@ class _Reader:
         # syntax first, because it is exact; then times, whose words ("from", "on", numbers) others would take
         self._fields()
         self._quotes()
+        self._language()
+        self._named()
         self._excludes()
+        self._aggregate()
         self._time()
         self._levels()
         self._hosts()
         self._services()
+        self._components()
+        self._misspelt()
         self._accounts()
         self._identifiers()
         self._topic()
@@ -77,8 +89,8 @@ class _Reader:
     def _take(self, start: int, end: int) -> None:
         self.text = f"{self.text[:start]} {self.text[end:]}"
 
-    def _chip(self, what: str, said: str, means: str) -> None:
-        self.found.chips.append(Chip(what, said.strip(), means))
+    def _chip(self, what: str, said: str, means: str, syntax: str = "") -> None:
+        self.found.chips.append(Chip(what, said.strip(), means, syntax))
 
     # --- syntax ---------------------------------------------------------------------------------
 
@@ -134,7 +146,7 @@ class _Reader:
         meant = list(dict.fromkeys(name for value in values for name in names.wildcard(value, known)))
         unknown = [value for value in values if not names.wildcard(value, known)]
         if unknown and known:
-            self.found.notes.append(f"no {what} is named {' or '.join(unknown)}")
+            self.found.notes.append(f"no {what} is named {' or '.join(unknown)}{_nearest(unknown, known)}")
         if negative:
             meant = [name for name in known if name not in meant]
             self._chip(what, said, f"any {what} but {', '.join(values)}")
@@ -169,7 +181,47 @@ class _Reader:
 
     # --- plain words ----------------------------------------------------------------------------
 
+    def _language(self) -> None:
+        """Chinese becomes English words; dates are read before, because they are exact in their own language."""
+        if not is_chinese(self.text):
+            return
+        self._time()
+        self.found.translated = True
+        said, self.text = self.text, english(self.text)
+        self._chip("language", said, self.text)
+
+    def _named(self) -> None:
+        for start, end, template_id in reversed(find_templates(self.text)):
+            self.query.template_ids.append(template_id)
+            self._chip("template", self.text[start:end], template_id, f"template:{template_id}")
+            self._take(start, end)
+        named, note = find_named(self.text, self.catalog, times.to_ns(self.now))
+        if note:
+            self.found.notes.append(note)
+        if named is None:
+            return
+        moment, query = named.moment, self.query
+        if named.how in ("before", "until"):
+            query.to_ns = moment.at_ns
+        else:
+            query.from_ns, query.to_ns = moment.at_ns, moment.until_ns if named.how == "during" else query.to_ns
+        query.template_ids += moment.template_ids
+        said = self.text[named.start : named.end]
+        at = times.from_ns(moment.at_ns, self.now.tzinfo or UTC).isoformat(sep=" ", timespec="seconds")
+        self._chip("incident" if named.how == "during" else "time", said, f"{named.how} {at}: {moment.what}")
+        self._take(named.start, named.end)
+
+    def _aggregate(self) -> None:
+        asked = find_aggregate(self.text)
+        if asked is None:
+            return
+        self.text, self.found.aggregate = asked.rest, asked.aggregate
+        means = " ".join(filter(None, (asked.aggregate.kind, asked.aggregate.by and f"by {asked.aggregate.by}")))
+        self._chip("answer", asked.said, means)
+
     def _time(self) -> None:
+        if self.query.from_ns is not None and self.query.to_ns is not None:
+            return
         span = times.find_time(self.text, self.now)
         if span is None:
             return
@@ -179,7 +231,7 @@ class _Reader:
             self.query.to_ns = span.to_ns
         low = span.low.isoformat(sep=" ", timespec="seconds") if span.low else "the beginning"
         high = span.high.isoformat(sep=" ", timespec="seconds") if span.high else "now and later"
-        self._chip("time", span.said, f"{low} to {high}")
+        self._chip("time", span.said, f"{low} to {high}", lucene(Query(from_ns=span.from_ns, to_ns=span.to_ns)))
         self._take(span.start, span.end)
 
     def _levels(self) -> None:
@@ -190,13 +242,14 @@ class _Reader:
                 self.found.notes.append(f"no line states the level {levels[0]}; searched as a word")
                 continue
             self.query.levels = list(dict.fromkeys([*levels, *self.query.levels]))
-            self._chip("level", said, " or ".join(level for level in levels if not known or level in known))
+            meant = [level for level in levels if not known or level in known]
+            self._chip("level", said, " or ".join(meant), lucene(Query(levels=meant)))
             self._take(start, end)
 
     def _hosts(self) -> None:
         for start, end, said, hosts in reversed(names.find_hosts(self.text, self.catalog.hosts)):
             self.query.hosts = list(dict.fromkeys([*hosts, *self.query.hosts]))
-            self._chip("host", said, " or ".join(hosts))
+            self._chip("host", said, " or ".join(hosts), lucene(Query(hosts=hosts)))
             self._take(
                 _with_preposition(self.text, start, r"on|from|at|host|hosts|server|machine|node|of|by|in|for"), end
             )
@@ -204,17 +257,42 @@ class _Reader:
     def _services(self) -> None:
         for _, _, said, services in reversed(names.find_services(self.text, self.catalog.services)):
             self.query.services = list(dict.fromkeys([*services, *self.query.services]))
-            self._chip("service", said, " or ".join(services))
+            self._chip("service", said, " or ".join(services), lucene(Query(services=services)))
             # the name stays in the topic, "why does sshd refuse" is about sshd, but is no keyword: see _topic
             self._service_words.append(said.lower())
 
+    def _components(self) -> None:
+        found = names.find_components(self.text, self.catalog.loggers)
+        if found and not self.query.services:
+            _, _, said, loggers = found[0]
+            self.query.fields["log.logger"] = loggers[0]
+            self._chip("component", said, loggers[0], lucene(Query(fields={"log.logger": loggers[0]})))
+            self._service_words += said.lower().split()
+
+    def _misspelt(self) -> None:
+        """A name that the index does not hold stays a word; names like it are offered."""
+        known = [*self.catalog.hosts, *self.catalog.services]
+        for match in _NAMED.finditer(self.text):
+            name = match["name"].rstrip(".:")
+            near = _nearest([name], known)
+            if near and names.distinctive(name) and not names.wildcard(name, known):
+                self.found.notes.append(f"no host or service is named {name}{near}")
+
     def _accounts(self) -> None:
+        holds = self.catalog.holds or (lambda field, value: False)
+        for pattern, place in ((_ACCOUNT, "user.name"), (_DATABASE, "db.name")):
+            for match in reversed(list(pattern.finditer(self.text))):
+                name = match["name"].strip(".")
+                if name and name.lower() not in terms().stop and holds(place, name):
+                    self.query.fields[place] = name
+                    self._chip("field", match[0], f"{place} = {name}", f"{place}:{name}")
+                    self._take(match.start(), match.end())
         for match in reversed(list(_ACCOUNT.finditer(self.text))):
             name = match["name"].strip(".")
             if name.lower() in terms().accounts or re.search(r"[\d_@.-]", name):
                 self.query.phrases.append(name)
                 self.found.identifiers.append(name)
-                self._chip("identifier", match[0], f"the line holds {name}")
+                self._chip("identifier", match[0], f"the line holds {name}", f'"{name}"')
                 self._take(match.start("name"), match.end("name"))
 
     def _identifiers(self) -> None:
@@ -224,7 +302,7 @@ class _Reader:
                 continue
             self.query.phrases.append(said)
             self.found.identifiers.append(said)
-            self._chip("identifier", said, f"the line holds {said}")
+            self._chip("identifier", said, f"the line holds {said}", f'"{said}"')
             self._take(
                 _with_preposition(self.text, match.start(), "from|on|at|for|by|ip|address|to|of|in|did|does"),
                 match.end(),
@@ -245,6 +323,13 @@ class _Reader:
         self.found.chips.reverse()
         if self.query.text:
             self._chip("words", left, self.query.text)
+
+
+def _nearest(said: Sequence[str], known: Sequence[str]) -> str:
+    """ "; nearest: …" with the known names that are spelt much like those said, or ""."""
+    by_low = {name.lower(): name for name in known}
+    near = [by_low[low] for word in said for low in difflib.get_close_matches(word.lower(), by_low, n=3, cutoff=0.7)]
+    return f"; nearest: {', '.join(dict.fromkeys(near))}" if near else ""
 
 
 def _values(text: str) -> list[str]:

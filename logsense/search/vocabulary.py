@@ -20,6 +20,9 @@ class Terms:
     fields: dict[str, str]
     ecs_roots: frozenset[str]
     accounts: frozenset[str]
+    trouble: frozenset[str]
+    success: frozenset[str]
+    negations: frozenset[str]
 
 
 @cache
@@ -39,4 +42,7 @@ def terms() -> Terms:
         fields=data["fields"],
         ecs_roots=frozenset(data["ecs"]["roots"].split()),
         accounts=frozenset(data["accounts"]["names"].split()),
+        trouble=frozenset(data["polarity"]["trouble"].split()),
+        success=frozenset(data["polarity"]["success"].split()),
+        negations=frozenset(data["polarity"]["negations"].split()),
     )

@@ -72,8 +72,16 @@ def test_every_answer_has_a_schema_with_examples(openapi: dict[str, Any]) -> Non
         assert content["application/json"]["example"], name
 
 
+def test_every_operation_has_a_summary_a_tag_and_described_answers(openapi: dict[str, Any]) -> None:
+    for name, operation in operations(openapi):
+        assert operation.get("summary") and operation.get("tags"), name
+        assert all(answer["description"] for answer in operation["responses"].values()), name
+
+
 def test_errors_are_documented_as_problems(openapi: dict[str, Any]) -> None:
-    for _, operation in operations(openapi):
+    for name, operation in operations(openapi):
+        for status in ("401", "403", "404", "422"):
+            assert "application/problem+json" in operation["responses"][status]["content"], (name, status)
         assert "application/problem+json" in operation["responses"]["422"]["content"]
         assert "application/json" not in operation["responses"]["422"]["content"]
 

@@ -65,6 +65,8 @@ def test_parameters_reach_the_workspace(client: TestClient, workspace: Any) -> N
             "limit": 7,
             "offset": 3,
             "sort": "time",
+            "tz": "Europe/Berlin",
+            "now": "2026-03-01T04:00:00Z",
         },
     )
     [(question, options)] = calls
@@ -75,6 +77,8 @@ def test_parameters_reach_the_workspace(client: TestClient, workspace: Any) -> N
         "limit": 7,
         "offset": 3,
         "by_time": True,
+        "tz": "Europe/Berlin",
+        "now": 1_772_337_600_000_000_000,
     }
 
 

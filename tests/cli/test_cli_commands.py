@@ -54,7 +54,7 @@ def test_help_comes_in_under_half_a_second() -> None:
 
 @pytest.mark.parametrize("command", ["serve", "ingest", "tail", "parse", "mine", "search", "incidents", "diagnose",
                                      "forecast", "templates", "doctor", "train", "evaluate", "promote", "rollback",
-                                     "models", "formats", "pipelines", "demo"])  # fmt: skip
+                                     "models", "formats", "pipelines", "demo", "mcp"])  # fmt: skip
 def test_every_command_has_help(command: str) -> None:
     text = ok(command, "--help")
     assert len(text.splitlines()) > 5

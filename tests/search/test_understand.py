@@ -29,7 +29,7 @@ ABOVE_ERROR = ["error", "critical", "alert", "emergency"]
 @pytest.mark.parametrize(
     ("question", "expected"),
     [
-        ("which hosts could not reach the database last night?", {"text": "hosts reach database"}),
+        ("which hosts could not reach the database last night?", {"text": "reach database"}),
         ("connection refused on db1", {"hosts": ["db1"], "text": "connection refused"}),
         ("what happened on DB2", {"hosts": ["db2.example.org"], "text": ""}),
         ("disk full on web-01 or db1", {"hosts": ["web-01", "db1"], "text": "disk full"}),
@@ -75,7 +75,7 @@ ABOVE_ERROR = ["error", "critical", "alert", "emergency"]
         ("error: disk", {"fields": {}}),
         ("https://example.org/x failed", {"fields": {}}),
         ("java.io.IOException:broken", {"fields": {}}),
-        ("数据库连接失败", {"text": "数据库连接失败"}),
+        ("数据库死锁", {"text": "database deadlock"}),
     ],
 )
 def test_questions(question: str, expected: dict[str, object]) -> None:

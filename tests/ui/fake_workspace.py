@@ -116,7 +116,8 @@ class FakeWorkspace:
     # -- search
 
     def search(self, question: str, *, from_: int | None = None, to: int | None = None, limit: int = 20,
-               offset: int = 0, now: int | None = None, by_time: bool = False) -> dict[str, Any]:  # fmt: skip
+               offset: int = 0, now: int | None = None, by_time: bool = False,
+               tz: str = "UTC") -> dict[str, Any]:  # fmt: skip
         hosts, levels, services, words, understood = [], [], [], [], []
         for word in question.split():
             field, colon, value = word.partition(":")
@@ -144,7 +145,8 @@ class FakeWorkspace:
         return {
             "query": {"text": " ".join(words), "phrases": [], "exclude": [], "hosts": hosts, "services": services,
                       "levels": levels, "from": None, "to": None, "template_ids": [], "understood": understood,
-                      "semantic": bool(words)},
+                      "syntax": question, "semantic": bool(words)},
+            "answer": None,
             "total": len(found),
             "hits": found[offset : offset + limit],
             "templates": [{"id": t, "template": _TEMPLATES[t], "count": n, "score": 0.7} for t, n in counts.items()],
