@@ -2,7 +2,7 @@
 
 import pytest
 
-from logsense.rootcause import is_clear, rank
+from logsense.rootcause import is_clear, rank, translate
 from logsense.rootcause.deviations import deviations
 from logsense.rootcause.evidence import Evidence
 from logsense.rootcause.requests import Requests
@@ -51,6 +51,10 @@ def test_every_sentence_cites_lines_that_were_read():
             assert hypothesis.evidence, hypothesis.why
             assert set(hypothesis.evidence) <= lines | templates
             assert hypothesis.why.endswith(".") and hypothesis.next_steps
+            unknown: list[str] = []
+            for said in (hypothesis.title, hypothesis.why, *hypothesis.next_steps):
+                translate(said, unknown.append)
+            assert unknown == []
 
 
 def test_ordinary_requests_give_nothing_to_be_sure_of():
