@@ -146,7 +146,9 @@ class _Reader:
         meant = list(dict.fromkeys(name for value in values for name in names.wildcard(value, known)))
         unknown = [value for value in values if not names.wildcard(value, known)]
         if unknown and known:
-            self.found.notes.append(f"no {what} is named {' or '.join(unknown)}{_nearest(unknown, known)}")
+            said_names, near = " or ".join(unknown), _nearest(unknown, known)
+            note = f"no {what} is named {said_names}; nearest: {near}" if near else f"no {what} is named {said_names}"
+            self.found.notes.append(note)
         if negative:
             meant = [name for name in known if name not in meant]
             self._chip(what, said, f"any {what} but {', '.join(values)}")
@@ -276,7 +278,7 @@ class _Reader:
             name = match["name"].rstrip(".:")
             near = _nearest([name], known)
             if near and names.distinctive(name) and not names.wildcard(name, known):
-                self.found.notes.append(f"no host or service is named {name}{near}")
+                self.found.notes.append(f"no host or service is named {name}; nearest: {near}")
 
     def _accounts(self) -> None:
         holds = self.catalog.holds or (lambda field, value: False)
@@ -326,10 +328,10 @@ class _Reader:
 
 
 def _nearest(said: Sequence[str], known: Sequence[str]) -> str:
-    """ "; nearest: …" with the known names that are spelt much like those said, or ""."""
+    """The known names that are spelt much like those said, or ""."""
     by_low = {name.lower(): name for name in known}
     near = [by_low[low] for word in said for low in difflib.get_close_matches(word.lower(), by_low, n=3, cutoff=0.7)]
-    return f"; nearest: {', '.join(dict.fromkeys(near))}" if near else ""
+    return ", ".join(dict.fromkeys(near))
 
 
 def _values(text: str) -> list[str]:

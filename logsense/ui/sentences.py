@@ -29,6 +29,10 @@ SENTENCES = (
     _("only the first %(count)s characters were read"),
     _("no host is named %(what)s"),
     _("no service is named %(what)s"),
+    _("no host is named %(what)s; nearest: %(near)s"),
+    _("no service is named %(what)s; nearest: %(near)s"),
+    _("no host or service is named %(what)s; nearest: %(near)s"),
+    _("no incident is named %(what)s"),
     _("no line states the level %(what)s; searched as a word"),
     # the doctor
     _("%(share)s of the lines match no format: they are kept and searchable, but have no fields. Set `format` for this "
