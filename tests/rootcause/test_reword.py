@@ -1,4 +1,4 @@
-"""A language model may change the words and nothing else; tested against a real HTTP server that answers in many ways."""
+"""A language model may change the words and nothing else; a real HTTP server answers in many ways."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from logsense.rootcause.reword import difference
 
 SENTENCES = [
     Sentence("Disk full on app1; since 21:20:40 UTC.", ["line:a"], "headline"),
-    Sentence("Affected for 110 s: orders on app1; most striking: `No space left on device` 7 times.", ["line:b"], "impact"),
+    Sentence("Affected for 110 s: orders on app1; most striking: `No space left on device` 7 times.", ["line:b"],
+             "impact"),
     Sentence("web1 shows no matching change.", ["metric:web1/x@1"], "against"),
 ]  # fmt: skip
 HONEST = {
@@ -123,7 +124,8 @@ def test_it_is_off_unless_configured() -> None:
 @pytest.mark.parametrize(
     ("original", "text", "same"),
     [
-        ("db1 上的 postgresql 崩溃后恢复；自 21:33:50 UTC 起。", "自 21:33:50 UTC 起，db1 上的 postgresql 崩溃并已恢复。", True),
+        ("db1 上的 postgresql 崩溃后恢复；自 21:33:50 UTC 起。",
+         "自 21:33:50 UTC 起，db1 上的 postgresql 崩溃并已恢复。", True),
         ("db1 上的 disk.io 没有相应变化。", "db1 上的 disk.io 有相应变化。", False),
         ("`a` once", "once `a`", True),
         ("`a` once", "once `b`", False),
