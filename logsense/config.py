@@ -123,6 +123,7 @@ SECTIONS = {
     "incidents": "logsense.incidents:IncidentOptions",
     "predict": "logsense.predict:ForecastOptions",
     "silence": "logsense.incidents.silences:SilenceOptions",
+    "reword": "logsense.rewording:RewordOptions",
     "notify": "logsense.notify.options:NotifyOptions",
 }
 

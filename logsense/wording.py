@@ -41,12 +41,21 @@ def in_language(answer: Any, language: str) -> Any:
     return changed
 
 
-def summary(space: Workspace, incident_id: str, form: str, language: str, page_url: str = "") -> str:
-    """The summary of an incident as ``text``, ``markdown`` or ``html``."""
+def summary(
+    space: Workspace, incident_id: str, form: str, language: str, page_url: str = "", *, reword: bool = False
+) -> str:
+    """The summary of an incident as ``text``, ``markdown`` or ``html``; ``reword`` lets the configured model do so."""
     if form not in FORMS:
         raise BadInput(f"There is no form {form!r}.", fix=f"use {', '.join(FORMS)}")
     found = in_language(space.incident(incident_id), language)
-    return render(_sentences(found["summary"]), form, language=language, page_url=page_url)
+    sentences = _sentences(found["summary"])
+    if reword:
+        from logsense.rewording import reworded
+
+        sentences = reworded(
+            sentences, space.settings.section("reword"), [*found["hosts"], *found["services"]]
+        ).sentences
+    return render(sentences, form, language=language, page_url=page_url)
 
 
 def _sentences(rows: list[dict[str, Any]]) -> list[Sentence]:

@@ -78,10 +78,11 @@ def router(workspace: Workspace) -> APIRouter:
         incident_id: str,
         form: Annotated[Literal["text", "markdown", "html"], Query(alias="format", description="The form")] = "text",
         lang: Language = "en",
+        reword: Annotated[bool, Query(description="Let the model of [reword] say it in its words, checked")] = False,
     ) -> Response:
         """The summary alone, for a ticket or a chat: as text, Markdown or HTML, its citations as links."""
         page_url = str(request.base_url) if form != "text" else ""
-        return Response(summary(workspace, incident_id, form, lang, page_url), media_type=_KINDS[form])
+        return Response(summary(workspace, incident_id, form, lang, page_url, reword=reword), media_type=_KINDS[form])
 
     return routes
 

@@ -168,6 +168,9 @@ def incidents(
     form: Annotated[
         str, typer.Option("--format", help="Of one incident: text, markdown or html, to paste into a ticket.")
     ] = "",
+    reword: Annotated[
+        bool, typer.Option("--reword", help="With --format: let the language model of [reword] say it, checked.")
+    ] = False,
     lang: Lang = "en",
     data: Data = DEFAULT_DATA,
     config: Config = None,
@@ -178,7 +181,7 @@ def incidents(
 
     space = workspace(data, config)
     if incident_id and form:
-        typer.echo(visible(summary(space, incident_id, form, lang)), nl=False)
+        typer.echo(visible(summary(space, incident_id, form, lang, reword=reword)), nl=False)
         return
     if incident_id:
         incident = in_language(space.incident(incident_id), lang)

@@ -146,8 +146,8 @@ class _Reader:
         meant = list(dict.fromkeys(name for value in values for name in names.wildcard(value, known)))
         unknown = [value for value in values if not names.wildcard(value, known)]
         if unknown and known:
-            missing, near = " or ".join(unknown), _nearest(unknown, known)
-            note = f"no {what} is named {missing}; nearest: {near}" if near else f"no {what} is named {missing}"
+            said_names, near = " or ".join(unknown), _nearest(unknown, known)
+            note = f"no {what} is named {said_names}; nearest: {near}" if near else f"no {what} is named {said_names}"
             self.found.notes.append(note)
         if negative:
             meant = [name for name in known if name not in meant]

@@ -245,6 +245,14 @@ def field_term(field: str, value: str) -> str:
     return f'{field}:"{value}"' if re.search(r"[\s:\"()]", value) else f"{field}:{value}"
 
 
+_CHINESE = re.compile("[\u4e00-\u9fff]")
+
+
+def tongue(text: str) -> str:
+    """The ``lang`` of what logsense says: a sentence that has no Chinese wording is shown in English, and says so."""
+    return "zh-CN" if current().code == "zh" and _CHINESE.search(text) else "en"
+
+
 FILTERS = {
     "duration": duration,
     "level_class": level_class,
@@ -256,5 +264,6 @@ FILTERS = {
     "prose": prose,
     "risk_class": risk_class,
     "template_text": template_text,
+    "tongue": tongue,
     "visible": visible,
 }

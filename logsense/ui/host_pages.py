@@ -13,7 +13,7 @@ from logsense.errors import NotFound
 from logsense.timefmt import iso
 from logsense.ui.format import SECOND, nanoseconds, risk_class
 from logsense.ui.overview_page import RANGES
-from logsense.ui.rendering import page
+from logsense.ui.rendering import page, worded
 from logsense.ui.sparks import thin
 from logsense.workspace import Workspace
 
@@ -51,7 +51,7 @@ def router(workspace: Workspace) -> APIRouter:
         odd = _odd(workspace, host, span)
         names.sort(key=lambda name: -odd.get(name, 0))  # stable: what stood out first, then as before
         charts = [{**_chart(workspace, host, name, span), "odd": odd.get(name, 0)} for name in names[:CHARTS]]
-        concerned = [i for i in workspace.incidents(limit=500) if host in i["hosts"]]
+        concerned = [i for i in worded(workspace.incidents(limit=500)) if host in i["hosts"]]
         course = risk_course(workspace, host, span)
         reasons = (known["risk"] or {}).get("reasons") or []
         return page(

@@ -16,7 +16,7 @@ from logsense.errors import LogsenseError, TooLarge
 from logsense.timefmt import iso
 from logsense.ui.format import nanoseconds, path, plain
 from logsense.ui.language import gettext
-from logsense.ui.rendering import page
+from logsense.ui.rendering import page, worded
 from logsense.ui.sparks import thin
 from logsense.workspace import Workspace
 
@@ -39,7 +39,7 @@ def router(workspace: Workspace) -> APIRouter:
         span: Annotated[Window, Depends(window)],
         status: Annotated[Literal["", "open", "acknowledged", "resolved"], Query()] = "",
     ) -> Response:
-        every = workspace.incidents(from_=span.from_ns, to=span.to_ns, limit=500)
+        every = worded(workspace.incidents(from_=span.from_ns, to=span.to_ns, limit=500))
         counts = {s: sum(i["status"] == s for i in every) for s in ("open", "acknowledged", "resolved")}
         shown = [i for i in every if not status or i["status"] == status]
         return page(
@@ -54,7 +54,7 @@ def router(workspace: Workspace) -> APIRouter:
 
     @routes.get("/incidents/{incident_id}")
     def incident(request: Request, incident_id: str) -> Response:
-        found = workspace.incident(incident_id)
+        found = worded(workspace.incident(incident_id))
         numbers = number_citations(found)
         references = _references(workspace, found, numbers)
         return page(
@@ -82,7 +82,7 @@ def router(workspace: Workspace) -> APIRouter:
             request,
             "_evidence.html" if fragment else "evidence.html",
             section="incidents",
-            evidence=workspace.evidence(evidence_id),
+            evidence=_shown(workspace.evidence(evidence_id)),
             incident_id=incident,
         )
 
@@ -130,6 +130,12 @@ async def read_form(request: Request) -> dict[str, str]:
         if len(body) > _MAX_FORM:
             raise TooLarge("The form is too large", why="more than 64 kB", where="body", fix="write a shorter note")
     return {name: values[-1] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
+
+
+def _shown(evidence: dict[str, Any]) -> dict[str, Any]:
+    """In the language of the page what logsense says itself; a line or template is quoted."""
+    kind = evidence["type"]
+    return {**evidence, kind: worded(evidence[kind])} if kind in ("signal", "incident") else evidence
 
 
 def _others(workspace: Workspace, incident: dict[str, Any]) -> list[dict[str, Any]]:

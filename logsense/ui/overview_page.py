@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from logsense.api.params import Window
 from logsense.ui.format import nanoseconds, risk_class
-from logsense.ui.rendering import page
+from logsense.ui.rendering import page, worded
 from logsense.ui.service_pages import shipper_address
 from logsense.workspace import Workspace
 
@@ -23,11 +23,11 @@ _RISK_ORDER = {"high": 0, "medium": 1, "low": 2, "unknown": 3}
 def render(workspace: Workspace, request: Request, span: Window) -> Response:
     """The overview of ``span``; what is still open is shown whenever it began."""
     state = workspace.overview(from_=span.from_ns, to=span.to_ns)
-    every = workspace.incidents(limit=MOST)
+    every = worded(workspace.incidents(limit=MOST))
     unresolved = [i for i in every if i["status"] != "resolved"]
     unresolved.sort(key=lambda i: (i["status"] != "open", _SEVERITY.get(i["severity"], 9)))
     risk = sorted(state["risk"], key=lambda f: (_RISK_ORDER[risk_class(f)], -(f["probability"] or 0)))
-    anomalies = sorted(state["anomalies"], key=lambda a: a["@timestamp"], reverse=True)
+    anomalies = sorted(worded(state["anomalies"]), key=lambda a: a["@timestamp"], reverse=True)
     return page(
         request,
         "overview.html",

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, Response
 import logsense
 from logsense.ui import answers, assets, language, sentences, sparks, vocabulary
 from logsense.ui.format import FILTERS, between, field_term, highlight
+from logsense.wording import in_language
 
 
 @functools.cache
@@ -55,6 +56,11 @@ def url(place: str, **parameters: object) -> str:
     """``place`` with the parameters that are not empty. A trailing ``_`` is dropped: ``from_`` means ``from``."""
     kept = {k.rstrip("_"): str(v) for k, v in parameters.items() if v not in (None, "")}
     return f"{place}?{urlencode(kept, errors='backslashreplace')}" if kept else place
+
+
+def worded(answer: Any) -> Any:
+    """Incidents, signals and their summaries in the language of the page; what lines say stays as it is."""
+    return in_language(answer, language.current().code)
 
 
 def page(request: Request, name: str, /, *, status_code: int = 200, **context: Any) -> Response:

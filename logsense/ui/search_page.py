@@ -13,7 +13,7 @@ from logsense.timefmt import iso
 from logsense.ui.answers import drawn
 from logsense.ui.format import SECOND, field_term, nanoseconds, without_words
 from logsense.ui.language import marked
-from logsense.ui.rendering import page, url
+from logsense.ui.rendering import page, url, worded
 from logsense.workspace import Workspace
 
 PAGE = 50
@@ -49,6 +49,7 @@ def router(workspace: Workspace) -> APIRouter:
         by_time = bool(live) or sort == "time" or (not sort and not q.strip())
         cursor = workspace.follow(q).cursor if live else ""  # before the search: no line falls between the two
         answer = workspace.search(q, from_=span.from_ns, to=span.to_ns, limit=PAGE, offset=offset, by_time=by_time)
+        answer["incidents"] = worded(answer["incidents"])
         kept = {"sort": sort, "from_": given.get("from", ""), "to": given.get("to", ""), "live": live}
         return page(
             request,

@@ -69,7 +69,8 @@ def test_a_whole_summary() -> None:
         ("`Seen: a; b (none in the 3 min before)` once in 10 s, usually none",
          "`Seen: a; b (none in the 3 min before)` 10 秒内出现 1 次，平时没有"),
         ("10:00:00 db1: never seen before: `say `hi` now`", "10:00:00 db1: 首次出现：`say `hi` now`"),
-        ("Most likely cause: from `a` in shop to `b; c` in db it takes 820 ms longer than the usual 12 ms; 3 are as usual. "
+        ("Most likely cause: from `a` in shop to `b; c` in db it takes 820 ms longer than the usual 12 ms; "
+         "3 are as usual. "
          "That is 88% of all delay between the lines of requests.",
          "最可能的原因：从 shop 的 `a` 到 db 的 `b; c` 耗时比平时的 12 ms 多 820 ms；3 段与平时相同。"
          "这占请求日志行之间全部延迟的 88%。"),

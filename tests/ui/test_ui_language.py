@@ -247,7 +247,7 @@ def test_sentences_keep_what_they_name_and_escape_it() -> None:
         assert "没有日志包含" in said
         assert '<span translate="no">&lt;b&gt;x&lt;/b&gt;, y</span>' in said
         assert sentences.say("no host is named <db9>; nearest: db1, db2") == (
-            '没有名为 <span translate="no">&lt;db9&gt;</span> 的主机；最接近的：<span translate="no">db1, db2</span>'
+            '没有名为 <span translate="no">&lt;db9&gt;</span> 的主机；最接近的是：<span translate="no">db1, db2</span>'
         )
         advice = "Lines were dropped: UDP cannot wait. Use TCP, or raise the receive buffer (net.core.rmem_max)."
         late = (
