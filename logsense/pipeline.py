@@ -68,7 +68,8 @@ class Pipeline:
 
     ``models=False`` leaves templates without keywords and vectors. ``told`` hears of every incident that
     opened or changed, after its root cause was ranked; ``observe`` of every closed window, cut by host;
-    ``waiting`` that the index is away, as ``registry.open_index`` says.
+    ``waiting`` that the index is away, as ``registry.open_index`` says. ``enricher`` makes what computes keywords and
+    vectors, instead of one with models of its own.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Pipeline:
         told: Told | None = None,
         observe: Callable[[list[HostWindow]], None] | None = None,
         waiting: Callable[[str], bool] | None = None,
+        enricher: Callable[[], Any] | None = None,
     ) -> None:
         self.data, self.settings, self._told, self._observe = data, settings, told, observe
         data.mkdir(parents=True, exist_ok=True)
@@ -95,7 +97,7 @@ class Pipeline:
         self.dependencies = Estates()
         self.incidents = Incidents(settings.section("incidents"), related=self._related)
         self.forecaster = Forecaster(settings.section("predict"), model=model_in_use(data))
-        self.enricher = BackgroundEnricher(lambda: make_enricher(settings)) if models else None
+        self.enricher = BackgroundEnricher(enricher or (lambda: make_enricher(settings))) if models else None
         self._edges: set[tuple[str, str]] = set()
         self._fresh: dict[str, Incident] = {}
         self._texts: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""The worker process: spool → pipeline, for as long as its server lives.
+"""Spool → pipeline, for one data folder. ``workers.py`` runs one of these for each tenant.
 
 Live, windows close by the clock. After a start, or while old files are read in, lines of long ago arrive in
 any order of sources: then windows wait until the spool is empty, so that none closes before its lines came.
@@ -7,12 +7,10 @@ any order of sources: then windows wait until the spool is empty, so that none c
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
+from typing import Any
 
 from logsense.config import Settings, WorkerOptions
 from logsense.detect import FOREVER
@@ -31,31 +29,32 @@ QUIET_S = 2.0
 
 
 class Worker:
-    """Owns the pipeline of one data folder. ``run`` serves; ``drain`` empties the spool once and returns."""
+    """Owns the pipeline of one data folder. ``turn`` serves; ``drain`` empties the spool once and returns.
+
+    ``enricher`` makes what computes keywords and vectors, where models are shared; ``ending`` says, while the index
+    is away, that waiting for it shall end; ``root`` is the data folder whose heartbeat speaks for the whole process.
+    """
 
     def __init__(
         self, data: Path, settings: Settings, *, models: bool = True, told: Told | None = None,
-        observe: Callable[[list[HostWindow]], None] | None = None,
+        observe: Callable[[list[HostWindow]], None] | None = None, enricher: Callable[[], Any] | None = None,
+        ending: Callable[[], bool] = lambda: False, root: Path | None = None,
     ) -> None:  # fmt: skip
-        self.data = data
+        self.data, self.ending = data, ending
+        self._heartbeats = {data / HEARTBEAT, (root or data) / HEARTBEAT}
         self.options: WorkerOptions = settings.section("worker")
-        self._ending: Callable[[], bool] = lambda: False
         self._alive_at = 0.0
-        self.pipeline = Pipeline(data, settings, models=models, told=told, observe=observe, waiting=self._index_is_away)
+        self.pipeline = Pipeline(
+            data, settings, models=models, told=told, observe=observe, waiting=self._index_is_away, enricher=enricher
+        )
         self.spool = DiskSpool(data / "spool", settings.section("spool"))
         self.reader = self.spool.open_reader(self.pipeline.position)
         self.lines = self.points = 0
         self._position: str | None = None
         self._last_received_ns = 0
         self._replay = True  # until the spool was read to its end once, entries may be in the index already
-        self._stop = False
-
-    def run(self) -> None:
-        """Until SIGTERM, SIGINT or the death of the parent process; what was read is committed before the end."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
-        parent = os.getppid()
-        self.run_until(lambda: self._stop or os.getppid() != parent)
+        self._committed = self._busy = time.monotonic()
+        self._unsaved = False
 
     def run_until(self, stop: Callable[[], bool]) -> None:
         """Move lines and analyse until ``stop`` says so; then commit and let go of everything.
@@ -63,34 +62,32 @@ class Worker:
         While the index is away this waits. Asked to stop then, it ends without a commit: what was read since the
         last one is still in the spool, and the next worker begins there.
         """
-        self._ending = stop
+        self.ending = stop
         try:
-            self._move(stop)
+            while not stop():
+                if not self.turn():
+                    time.sleep(IDLE_S)
+            self.close()
         except IndexUnavailable as error:
             log.warning("stopped while the index was away, what is not indexed waits in the spool: %s", error.what)
-            self.pipeline.close()
-            self.spool.close()
+            self.abandon()
 
-    def _move(self, stop: Callable[[], bool]) -> None:
-        committed = busy = time.monotonic()
-        unsaved = False
-        while not stop():
-            read = self.step()
-            now = time.monotonic()
-            if read:
-                busy, unsaved = now, True
-            if now - committed >= self.options.commit_every_s:
-                unsaved |= self.flush_live()
-                if unsaved or self.pipeline.has_news():
-                    self.commit()
-                    unsaved = False
-                (self.data / HEARTBEAT).touch()
-                committed = time.monotonic()
-                if now - busy >= QUIET_S or self._is_live():
-                    unsaved = self.pipeline.analyse(time.time_ns() - int(self.options.lateness_s * SECOND)) > 0
-            if not read:
-                time.sleep(IDLE_S)
-        self.close()
+    def turn(self) -> bool:
+        """One batch, and what is due: a commit, closed windows. Whether anything was read."""
+        read = self.step() > 0
+        now = time.monotonic()
+        if read:
+            self._busy, self._unsaved = now, True
+        if now - self._committed >= self.options.commit_every_s:
+            self._unsaved |= self.flush_live()
+            if self._unsaved or self.pipeline.has_news():
+                self.commit()
+                self._unsaved = False
+            self._beat()
+            self._committed = time.monotonic()
+            if now - self._busy >= QUIET_S or self._is_live():
+                self._unsaved = self.pipeline.analyse(time.time_ns() - int(self.options.lateness_s * SECOND)) > 0
+        return read
 
     def step(self) -> int:
         """One batch from the spool; the number of its entries."""
@@ -137,16 +134,22 @@ class Worker:
         self.pipeline.close()
         self.spool.close()
 
+    def abandon(self) -> None:
+        """Let go of everything without a commit: what was read since the last one is read again from the spool."""
+        self.pipeline.close()
+        self.spool.close()
+
     def _index_is_away(self, reason: str) -> bool:
         """Called while the index is waited for: the worker lives; /readyz asks the index itself. True: give up."""
         if time.monotonic() - self._alive_at >= 1:
             self._alive_at = time.monotonic()
-            (self.data / HEARTBEAT).touch()
-        return self._ending()
+            self._beat()
+        return self.ending()
+
+    def _beat(self) -> None:
+        for file in self._heartbeats:
+            file.touch()
 
     def _is_live(self) -> bool:
         """True when the newest batch was received moments ago: there is no backlog to wait for."""
         return time.time_ns() - self._last_received_ns < 2 * QUIET_S * SECOND and not self._replay
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._stop = True

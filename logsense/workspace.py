@@ -45,20 +45,27 @@ HEARTBEAT_LIMIT_S = 15
 
 
 class Workspace:
-    """Open the data folder ``data`` for reading and for people's actions (not for indexing)."""
+    """Open the data folder ``data`` for reading and for people's actions (not for indexing).
 
-    def __init__(self, data: Path, settings: Settings | None = None, *, load_models: bool = True) -> None:
-        self.data = data
+    ``beside``: a workspace whose models and whose worker serve this one too (that of another tenant).
+    """
+
+    def __init__(
+        self, data: Path, settings: Settings | None = None, *, load_models: bool = True, beside: Workspace | None = None
+    ) -> None:
+        self.data, self._beside = data, beside
         self.settings = settings or Settings()
         self.index: Index = registry.open_index(data, self.settings, writer=False)
         self._searcher: Searcher | None = None
         self._embedder: Any = None
+        self._searches_with: Any = None
         self._models_state = "off"
         self._lock = threading.Lock()
         # What only the process that accepts lines knows; the server sets them.
         self.backlog_bytes: Callable[[], int] = lambda: 0
         self.intake_stats: Callable[[], dict[str, dict[str, int]]] = dict
-        if load_models:
+        self.ports: Callable[[], list[dict[str, Any]]] = list  # access.describe
+        if load_models and beside is None:
             self._models_state = "loading"
             threading.Thread(target=self._load_embedder, name="load-embedder", daemon=True).start()
 
@@ -120,9 +127,11 @@ class Workspace:
     def searcher(self) -> Searcher:
         from logsense.search import Searcher
 
+        lender = self._beside or self
         with self._lock:
-            if self._searcher is None:
-                self._searcher = Searcher(self.index, self._embedder)
+            if self._searcher is None or self._searches_with is not lender._embedder:
+                self._searches_with = lender._embedder
+                self._searcher = Searcher(self.index, self._searches_with)
             return self._searcher
 
     def wait_for_models(self, timeout_s: float = 60.0) -> bool:
@@ -386,7 +395,7 @@ class Workspace:
             index = "ok"
         except LogsenseError as error:
             index = f"down: {error.what}"
-        checks = {"index": index, "worker": worker, "models": self._models_state,
+        checks = {"index": index, "worker": worker, "models": (self._beside or self)._models_state,
                   "spool": {"backlog_bytes": self.backlog_bytes()}}  # fmt: skip
         return {"ready": index == "ok" and worker == "ok", "checks": checks}
 
@@ -408,7 +417,7 @@ class Workspace:
             self._models_state = f"down: {error.what}"
             return
         with self._lock:
-            self._embedder, self._searcher = embedder, None
+            self._embedder = embedder
         # The first question would otherwise wait for what is computed once: pay it here, in the background.
         with contextlib.suppress(LogsenseError):  # the index may be away now; the models are ready all the same
             self.search("is anything wrong with the service", limit=1)
@@ -416,7 +425,7 @@ class Workspace:
 
     def _worker_state(self) -> str:
         try:
-            age = time.time() - (self.data / HEARTBEAT).stat().st_mtime
+            age = time.time() - ((self._beside or self).data / HEARTBEAT).stat().st_mtime
         except OSError:
             return "starting"
         return "ok" if age < HEARTBEAT_LIMIT_S else f"down: no sign of life for {age:.0f} s"

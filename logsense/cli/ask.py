@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from logsense.cli.common import (
     DEFAULT_DATA,
+    DEFAULT_TENANT,
     LEVEL_STYLE,
     SEVERITY_STYLE,
     Config,
     Data,
     Json,
+    Tenant,
     console,
     print_json,
     short_time,
@@ -52,13 +55,14 @@ def search(
     now: Annotated[str | None, typer.Option("--now", metavar="TIME", help='What "last night" counts from.')] = None,
     data: Data = DEFAULT_DATA,
     config: Config = None,
+    tenant: Tenant = DEFAULT_TENANT,
     json: Json = False,
 ) -> None:
     """Find lines, message types and incidents for a question.
 
     Example: logsense search "who is trying to guess passwords" --data demo-data
     """
-    space = workspace(data, config, models=True)
+    space = workspace(data, config, tenant, models=True)
     space.wait_for_models()
     answer = space.search(
         question,
@@ -118,10 +122,11 @@ def incidents(
     limit: Limit = 50,
     data: Data = DEFAULT_DATA,
     config: Config = None,
+    tenant: Tenant = DEFAULT_TENANT,
     json: Json = False,
 ) -> None:
     """List incidents, or explain one: what broke, since when, why, and what to check next."""
-    space = workspace(data, config)
+    space = workspace(data, config, tenant)
     if incident_id:
         incident = space.incident(incident_id)
         print_json(incident) if json else print_incident(incident)
@@ -189,10 +194,11 @@ def diagnose(
     to: To = None,
     data: Data = DEFAULT_DATA,
     config: Config = None,
+    tenant: Tenant = DEFAULT_TENANT,
     json: Json = False,
 ) -> None:
     """Rank what may have gone wrong in a time range, with evidence for and against."""
-    answer = workspace(data, config).diagnose(_time(from_, "--from"), _time(to, "--to"))
+    answer = workspace(data, config, tenant).diagnose(_time(from_, "--from"), _time(to, "--to"))
     if json:
         print_json(answer)
         return
@@ -204,10 +210,11 @@ def forecast(
     limit: Limit = 20,
     data: Data = DEFAULT_DATA,
     config: Config = None,
+    tenant: Tenant = DEFAULT_TENANT,
     json: Json = False,
 ) -> None:
     """Show the probability that a host fails soon, and what raises it (newest first)."""
-    rows = workspace(data, config).forecasts(host=host, limit=limit)
+    rows = workspace(data, config, tenant).forecasts(host=host, limit=limit)
     if json:
         print_json(rows)
         return
@@ -229,10 +236,11 @@ def templates(
     limit: Limit = 40,
     data: Data = DEFAULT_DATA,
     config: Config = None,
+    tenant: Tenant = DEFAULT_TENANT,
     json: Json = False,
 ) -> None:
     """List the message types that were mined."""
-    rows = workspace(data, config).templates(limit=limit, order=order)
+    rows = workspace(data, config, tenant).templates(limit=limit, order=order)
     if json:
         print_json(rows)
         return
@@ -244,9 +252,11 @@ def templates(
     )
 
 
-def doctor(data: Data = DEFAULT_DATA, config: Config = None, json: Json = False) -> None:
-    """Per source: accepted, parsed, unparsed, late, dropped, and what to do about it."""
-    rows = workspace(data, config).doctor()
+def doctor(
+    data: Data = DEFAULT_DATA, config: Config = None, tenant: Tenant = DEFAULT_TENANT, json: Json = False
+) -> None:
+    """Per source: accepted, parsed, unparsed, late, dropped, and what to do about it; then how ports are protected."""
+    rows = workspace(data, config, tenant).doctor()
     if json:
         print_json(rows)
         return
@@ -260,3 +270,20 @@ def doctor(data: Data = DEFAULT_DATA, config: Config = None, json: Json = False)
         ),
         empty="No source has sent anything yet.",
     )  # fmt: skip
+    if tenant == DEFAULT_TENANT:
+        _print_ports(data, config)
+
+
+def _print_ports(data: Path, config: Path | None) -> None:
+    from logsense import access
+    from logsense.config import load_settings
+    from logsense.keys import KeyStore
+
+    rows = access.describe(load_settings(config), keys=KeyStore(data).enabled())
+    typer.echo()
+    table(
+        "Ports without API keys, as these settings open them",
+        ["port", "address", "TLS", "who may send", "tenant"],
+        ((r["port"], r["address"], "yes" if r["tls"] else "", r["protection"], r["tenant"]) for r in rows),
+        empty="No port without API keys is open.",
+    )

@@ -84,7 +84,7 @@ def test_empty_and_odd_files(tmp_path: Path) -> None:
     assert events[1].fields["logsense.truncated_bytes"] == 2_999_000
 
 
-@pytest.mark.parametrize("data", [b"a\nb\nlast", gzip.compress(b"a\nb\nlast")])
+@pytest.mark.parametrize("data", [b"a\nb\nlast", gzip.compress(b"a\nb\nlast", mtime=0)])
 def test_standard_input(data: bytes) -> None:
     code = (
         "from logsense.sources.read_file import read_file as r\nfor b in r('-'): print([(e.message, e.id) for e in b])"
