@@ -106,6 +106,14 @@ class Pipeline:
         self._estate: dict[str, str] = {}
         self._last_received: dict[str, int] = {}
         self.db = sqlite3.connect(data / "state.db", isolation_level=None)
+        try:
+            self._restore()
+        except BaseException:
+            self.close()  # the writer lock must not outlive a start that failed
+            raise
+
+    def _restore(self) -> None:
+        """Take up what the last process saved."""
         self.db.execute("PRAGMA journal_mode=WAL")
         self.db.execute("PRAGMA synchronous=FULL")
         self.db.execute("CREATE TABLE IF NOT EXISTS worker_state (name TEXT PRIMARY KEY, value TEXT)")
