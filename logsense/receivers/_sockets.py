@@ -78,6 +78,11 @@ class Connection:
         return [], []
 
     @property
+    def greeting(self) -> bytes:
+        """What the protocol's server says first."""
+        return b""
+
+    @property
     def within(self) -> bool:
         """Whether a message has begun and not ended: then silence is a stall."""
         return False
@@ -167,6 +172,9 @@ class SocketReceiver:
             names = certificate_names(writer.get_extra_info("peercert"))
             intake = self.options.gate.connection(address, names)
         connection = self.connection(address)
+        if connection.greeting:
+            writer.write(connection.greeting)
+            await writer.drain()
         while not connection.closing:
             try:
                 wait = self.options.stall_s if connection.within else None

@@ -140,7 +140,17 @@ def routes(router: Any, prefix: str = "") -> Iterator[tuple[str, set[str]]]:
 def test_nothing_of_a_tenant_is_ever_shown_to_another(client: TestClient, keys: dict[str, str]) -> None:
     shown: dict[str, int] = {}
     places = everything(client, keys)
-    for kind in ("/", "/incidents/", "/search", "/logs/", "/hosts/app1", "/templates/", "/charts/", "/evidence/", "/sources"):
+    for kind in (
+        "/",
+        "/incidents/",
+        "/search",
+        "/logs/",
+        "/hosts/app1",
+        "/templates/",
+        "/charts/",
+        "/evidence/",
+        "/sources",
+    ):
         assert any(place.startswith(kind) and place.count("/") >= kind.count("/") for place in places), kind
     for place in places:
         for accept in ({}, HTML):
