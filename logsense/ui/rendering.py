@@ -49,8 +49,13 @@ def url(place: str, **parameters: object) -> str:
 
 
 def page(request: Request, name: str, /, *, status_code: int = 200, **context: Any) -> Response:
-    """Render the template ``name``. ``section`` in the context names the entry of the navigation."""
-    text = environment().get_template(name).render(nonce=request.state.nonce, **context)
+    """Render the template ``name``. ``section`` in the context names the entry of the navigation.
+
+    ``signed_in`` is the name of the key that somebody signed in with, if so: then there is a button to sign out.
+    """
+    state = request.state
+    who = getattr(state, "actor", "") if getattr(state, "session", False) else ""
+    text = environment().get_template(name).render(nonce=state.nonce, signed_in=who, **context)
     # Lone surrogates cannot be sent; ``visible`` shows them by name, elsewhere a replacement has to do.
     body = text.encode("utf-8", "replace")
     headers = {"vary": "accept-encoding, accept", "cache-control": "no-store"}

@@ -25,6 +25,7 @@ def router(workspace: Workspace) -> APIRouter:
             section="sources",
             sources=rows,
             checks=workspace.ready(),
+            ports=workspace.ports(),
             **shipper_address(request),
         )
 
