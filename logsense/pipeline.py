@@ -137,6 +137,7 @@ class Pipeline:
         records = self.parser.parse(events)
         self._take(records, replay=replay or any(e.id is not None for e in events))
         if points:
+            self.redactor.points(points)
             self.index.write_metrics(points)
             self._to_windows([], points)
         return records
@@ -202,7 +203,10 @@ class Pipeline:
             for component in self._stateful:
                 component.save(self.db)
             held = [[e.message, e.source, e.received_ns, e.fields, e.id] for e in self.parser.pending()]
+            # These lines are not redacted yet: what is replaced here must not linger in the file's free pages.
+            self.db.execute("PRAGMA secure_delete=ON")
             self.db.execute("INSERT OR REPLACE INTO worker_state VALUES ('pending', ?)", (json.dumps(held),))
+            self.db.execute("PRAGMA secure_delete=OFF")
             if position is not None:
                 self.db.execute("INSERT OR REPLACE INTO worker_state VALUES ('position', ?)", (position,))
             self.db.execute("COMMIT")

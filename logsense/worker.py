@@ -54,7 +54,8 @@ class Worker:
         self._last_received_ns = 0
         self._replay = True  # until the spool was read to its end once, entries may be in the index already
         self._committed = self._busy = time.monotonic()
-        self._unsaved = False
+        #: Whether something was read or found since the last commit.
+        self.unsaved = False
 
     def run_until(self, stop: Callable[[], bool]) -> None:
         """Move lines and analyse until ``stop`` says so; then commit and let go of everything.
@@ -77,16 +78,16 @@ class Worker:
         read = self.step() > 0
         now = time.monotonic()
         if read:
-            self._busy, self._unsaved = now, True
+            self._busy, self.unsaved = now, True
         if now - self._committed >= self.options.commit_every_s:
-            self._unsaved |= self.flush_live()
-            if self._unsaved or self.pipeline.has_news():
+            self.unsaved |= self.flush_live()
+            if self.unsaved or self.pipeline.has_news():
                 self.commit()
-                self._unsaved = False
+                self.unsaved = False
             self._beat()
             self._committed = time.monotonic()
             if now - self._busy >= QUIET_S or self._is_live():
-                self._unsaved = self.pipeline.analyse(time.time_ns() - int(self.options.lateness_s * SECOND)) > 0
+                self.unsaved = self.pipeline.analyse(time.time_ns() - int(self.options.lateness_s * SECOND)) > 0
         return read
 
     def step(self) -> int:
