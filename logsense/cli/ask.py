@@ -85,10 +85,15 @@ def _print_answer(answer: dict[str, Any]) -> None:
     query = answer["query"]
     for chip in query["understood"]:
         out.print(
-            Text.assemble(("understood  ", "dim"), f"{chip['what']}: {chip['means']}", ("  ← ", "dim"), chip["said"])
+            Text.assemble(
+                ("understood  ", "dim"),
+                visible(f"{chip['what']}: {chip['means']}"),
+                ("  ← ", "dim"),
+                visible(chip["said"]),
+            )
         )
     for note in answer["notes"]:
-        out.print(Text(f"note  {note}", "yellow"))
+        out.print(Text(visible(f"note  {note}"), "yellow"))
     if not answer["total"]:
         out.print("Nothing found. Try fewer or other words, or a wider --from/--to.")
         return
@@ -107,7 +112,7 @@ def _print_answer(answer: dict[str, Any]) -> None:
         out.print(
             Text.assemble(
                 (f"  {short_time(hit['@timestamp'])} ", "dim"),
-                (f"{hit['host']} {hit['service']} ".lstrip(), "blue"),
+                (visible(f"{hit['host']} {hit['service']} ".lstrip()), "blue"),
                 (f"{level} " if level else "", LEVEL_STYLE.get(level, "")),
                 visible(hit["message"][:400]).replace("\n", "\n    "),
             )
@@ -158,7 +163,7 @@ def print_incident(incident: dict[str, Any]) -> None:
     out.print(Text.assemble((f"{incident['id']}  ", "bold"), (f"{severity}  ", SEVERITY_STYLE[severity]),
                             (f"{incident['status']}  ", "dim"), (visible(incident["title"]), "bold")))  # fmt: skip
     end = f" to {short_time(incident['end'])}" if incident["end"] else ", still going on"
-    out.print(Text(f"{short_time(incident['start'])}{end}  ·  {', '.join(incident['hosts'])}", "dim"))
+    out.print(Text(f"{short_time(incident['start'])}{end}  ·  {visible(', '.join(incident['hosts']))}", "dim"))
     cited: dict[str, int] = {}
 
     def with_marks(sentence: dict[str, Any]) -> Text:
@@ -180,13 +185,15 @@ def print_incident(incident: dict[str, Any]) -> None:
         out.print(Text("Other possible causes", "bold"))
         for h in others:
             out.print(
-                Padding(Text.assemble(visible(h["title"]), (f"  {h['entity']}, score {h['score']}", "dim")), (0, 4))
+                Padding(
+                    Text.assemble(visible(h["title"]), (visible(f"  {h['entity']}, score {h['score']}"), "dim")), (0, 4)
+                )
             )
     if incident["not_examined"]:
-        out.print(Text("Not looked at: " + "; ".join(incident["not_examined"]), "yellow"))
+        out.print(Text(visible("Not looked at: " + "; ".join(incident["not_examined"])), "yellow"))
     if cited:
         out.print(Text("Evidence", "bold"))
-        out.print(Padding(Text("  ".join(f"[{n}] {e}" for e, n in cited.items()), "dim"), (0, 4)))
+        out.print(Padding(Text(visible("  ".join(f"[{n}] {e}" for e, n in cited.items())), "dim"), (0, 4)))
 
 
 def diagnose(

@@ -37,11 +37,19 @@ SEVERITY_STYLE = {"critical": "bold red", "high": "red", "medium": "yellow", "lo
 
 
 def console(*, stderr: bool = False) -> Console:
-    from rich.console import Console
+    """Where commands print. Whatever is printed, control characters in it are shown, not obeyed."""
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
+
+    class Harmless(Console):
+        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+            for segment in super().render(renderable, options):
+                # Commands to the terminal are rich's own; text may be anybody's.
+                yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
     # Piped output is not cut to 80 columns: it goes to a file or a pager.
     width = None if (sys.stderr if stderr else sys.stdout).isatty() or "COLUMNS" in os.environ else 160
-    return Console(stderr=stderr, highlight=False, width=width)
+    return Harmless(stderr=stderr, highlight=False, width=width)
 
 
 def place_of(data: Path, config: Path | None, tenant: str) -> tuple[Path, Settings]:

@@ -151,9 +151,9 @@ def too_slow(
 ) -> str:
     """ "" if the pattern stays within ``limit_s`` on every hostile string, otherwise the string's description.
 
-    ``anywhere``: the pattern is searched in a text, not matched at its start. Each string grows step by step, so
-    that an exponential pattern is caught at thirty characters and not in an hour. The best of three runs counts, because
-    the machine may be busy.
+    ``anywhere``: the pattern is searched in a text, not matched at its start. Each string grows step by step, so that
+    an exponential pattern is caught at thirty characters and not in an hour. The best of three runs counts, because the
+    machine may be busy.
     """
     regex = re.compile(pattern, re.DOTALL)
     run = regex.search if anywhere else regex.match
