@@ -48,8 +48,10 @@ def serve(
     options: ServerOptions = settings.section("server")
     ports: PortOptions = settings.section("ports")
     keys = KeyStore(data).enabled()
-    hosts = [options.host] + [ports.host] * any(getattr(ports, name) for name in registry.HTTP_PORTS)
-    far = [host for host in hosts if host and host not in LOOPBACK]
+    hosts = [options.host]  # an empty one means every address of this machine
+    if ports.host and any(getattr(ports, name) for name in registry.HTTP_PORTS):
+        hosts.append(ports.host)
+    far = [host or "every address" for host in hosts if host not in LOOPBACK]
     if far and not options.allow_open and not keys:
         raise BadConfig(
             f"logsense will not listen on {far[0]} without authentication.",

@@ -75,8 +75,11 @@ def test_protected_ports_may_listen(tables: dict[str, Any], words: str) -> None:
     assert words in {row["protection"] for row in access.describe(one, keys=True)}
 
 
-def test_http_ports_beyond_loopback_need_keys_too(tmp_path: Path) -> None:
-    tables = {"server": {"syslog_port": 0}, "ports": {"host": "0.0.0.0", "elasticsearch": 9200}}
+@pytest.mark.parametrize("tables", [
+    {"server": {"syslog_port": 0}, "ports": {"host": "0.0.0.0", "elasticsearch": 9200}},
+    {"server": {"syslog_port": 0, "host": ""}}, {"server": {"syslog_port": 0, "host": "::"}},
+])  # fmt: skip
+def test_http_ports_beyond_loopback_need_keys_too(tmp_path: Path, tables: dict[str, Any]) -> None:
     with pytest.raises(BadConfig, match="without authentication"):
         serve(tmp_path / "data", settings(**tables))
 

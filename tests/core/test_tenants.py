@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+from typer.testing import CliRunner
 
 from logsense import tenancy
 from logsense.caller import CALLER
+from logsense.cli import app as command_line
 from logsense.config import Settings
 from logsense.errors import BadInput, Overloaded
 from logsense.keys import KeyStore
@@ -34,7 +36,9 @@ def settings(**tables: dict[str, Any]) -> Settings:
 
 def server(data: Path, **tables: dict[str, Any]) -> Server:
     one = settings(**tables)
-    return Server(data, one, one.section("server"), None, lambda text: None, ())
+    made = Server(data, one, one.section("server"), None, lambda text: None, ())
+    made.stopping = lambda: True  # whatever streams ends by itself: the walks below read every answer to its end
+    return made
 
 
 def lines(marker: str, *, broken: bool) -> bytes:
@@ -211,6 +215,16 @@ def test_a_session_of_the_pages_belongs_to_its_keys_tenant(client: TestClient, k
     assert session.post("/login", data={"key": keys["blue"]}).status_code == 303
     assert MARKER["blue"] in session.get("/templates", headers=HTML).text
     assert session.get("/templates", headers={**HTML, "x-scope-orgid": "red"}).status_code == 403
+
+
+def test_commands_show_one_tenant(client: TestClient, data: Path) -> None:
+    for tenant, marker in (*MARKER.items(), ("default", "")):
+        for command in ("templates", "doctor", "incidents", "forecast"):
+            options = ["--data", str(data), "--json", "--tenant", tenant]
+            shown = CliRunner().invoke(command_line, [command, *options])
+            assert [t for t, m in MARKER.items() if m in shown.output] in ([], [tenant]), command
+            assert marker in shown.output or command != "templates"
+    assert CliRunner().invoke(command_line, ["templates", "--data", str(data), "--tenant", "nobody-x"]).exit_code
 
 
 def test_without_keys_the_header_chooses(tmp_path: Path) -> None:
