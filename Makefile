@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 DEMO_DATA ?= demo-data
 DEMO_PORT ?= 8514
 TEST_ARGS ?=
+FUZZ_SECONDS ?= 600
 export TOKENIZERS_PARALLELISM = false
 export HF_HUB_OFFLINE = 1
 
-.PHONY: help demo test test-slow test-shippers lint golden bench model lock clean setup
+.PHONY: help demo test test-slow test-kills test-elastic fuzz test-shippers lint golden bench model lock clean setup
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -39,6 +40,15 @@ test: $(VENV)/.ready ## lint, types, architecture and all tests but the long pro
 
 test-slow: $(VENV)/.ready ## the long proofs (kill -9, fuzzing)
 	@$(BIN)/pytest -m slow $(TEST_ARGS)
+
+test-kills: $(VENV)/.ready ## kill -9 a hundred times while every protocol sends: nothing acknowledged is lost or doubled
+	@$(BIN)/pytest -m slow -s tests/e2e/test_kills.py $(TEST_ARGS)
+
+fuzz: $(VENV)/.ready ## broken requests to every receiver and the API of a real server (FUZZ_SECONDS=600)
+	@$(BIN)/python -m tests.fuzz.run --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS)
+
+test-elastic: $(VENV)/.ready ## Elasticsearch killed during 500,000 lines, and away for 5 minutes (prints figures)
+	@$(BIN)/pytest -m slow -s tests/e2e/test_elasticsearch_long.py $(TEST_ARGS)
 
 test-shippers: $(VENV)/.ready ## the real shippers against a real server (Debian, as root: installs them)
 	@$(BIN)/python -m tests.shippers.run $(SHIPPERS_ARGS)

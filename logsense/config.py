@@ -94,10 +94,17 @@ class WorkerOptions:
 
     #: Lines read from the spool at once.
     batch_lines: int = 4000
+    #: 2: a process parses while another one indexes, so that two cores work; 1: all in one process, for one core or
+    #: little memory.
+    processes: int = 2
     #: Longest time between two commits in seconds: how long a line may stay invisible to search.
     commit_every_s: float = 1.0
     #: How long a window stays open for stragglers after its end, in seconds.
     lateness_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.processes not in (1, 2):
+            raise ValueError(f"processes is 1 or 2, not {self.processes!r}")
 
 
 # Section of logsense.toml -> the dataclass that declares its keys. Imported when the section is read.
@@ -122,6 +129,8 @@ SECTIONS = {
     "metric_anomaly": "logsense.detect:MetricAnomalyOptions",
     "incidents": "logsense.incidents:IncidentOptions",
     "predict": "logsense.predict:ForecastOptions",
+    "silence": "logsense.incidents.silences:SilenceOptions",
+    "notify": "logsense.notify.options:NotifyOptions",
 }
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from logsense.incidents import Estates
+from logsense.incidents import Estates, SilenceOptions, Silences, experience
 from logsense.record import Hypothesis, Incident, Sentence
 from logsense.rootcause import RootcauseOptions, as_text, gather, gather_incident, rank, summarise, title
 from logsense.stages import Index
+
+#: How alike two sets of template ids are in meaning, 0…1.
+Similarity = Callable[[Sequence[str], Sequence[str]], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +36,19 @@ def explain(
     calls: Iterable[tuple[str, str]] = (),
     addresses: Mapping[str, str] | None = None,
     options: RootcauseOptions | None = None,
+    earlier: Sequence[Incident] = (),
+    similarity: Similarity | None = None,
 ) -> Incident:
-    """A copy with hypotheses, summary and title.
+    """A copy with hypotheses, summary and title; what people said of ``earlier`` incidents moves the hypotheses.
 
     ``calls`` are learnt (caller host, called host) pairs, ``addresses`` maps addresses in lines to hosts.
     """
     evidence = gather_incident(index, incident, sorted(calls), options, addresses)
-    hypotheses = rank(evidence, options)
+    known = experience(incident, earlier, similarity)
+    hypotheses = known.weigh(rank(evidence, options))
     summary, absent = summarise(incident, hypotheses, evidence)
+    if known.is_noise():
+        incident, summary = replace(incident, severity="low"), [*summary, known.sentence()]
     return replace(
         incident, title=title(incident, hypotheses), hypotheses=hypotheses, summary=summary, not_examined=absent
     )
@@ -65,8 +75,23 @@ def learnt_estates(data: Path) -> Estates:
     """Which host calls which, as the worker has learnt it from the lines so far."""
     learnt = Estates()
     try:
-        with closing(sqlite3.connect(f"file:{data / 'state.db'}?mode=ro", uri=True)) as db:
+        with closing(_state(data)) as db:
             learnt.load(db)
     except sqlite3.Error:
         return Estates()  # nothing was ingested yet
     return learnt
+
+
+def silenced(data: Path, options: SilenceOptions, now_ns: int) -> list[tuple[str, Any, int, int]]:
+    """(kind, rule, end in ns or 0, signals that it kept from people so far) of what is on at ``now_ns``."""
+    silences = Silences(options)
+    active = silences.active(now_ns)
+    if active:
+        with contextlib.suppress(sqlite3.Error), closing(_state(data)) as db:  # no worker has run yet
+            silences.load(db)
+    return [(kind, rule, end, silences.counts.get(rule.reason, 0)) for kind, rule, end in active]
+
+
+def _state(data: Path) -> sqlite3.Connection:
+    """What the worker keeps, for reading."""
+    return sqlite3.connect(f"file:{data / 'state.db'}?mode=ro", uri=True)

@@ -71,6 +71,10 @@ class IndexUnavailable(LogsenseError):
 
     status, slug = 503, "index-unavailable"
 
+    def __init__(self, what: str, *, why: str = "", where: str = "", fix: str = "", retry_after_s: float = 0.0) -> None:
+        super().__init__(what, why=why, where=where, fix=fix)
+        self.retry_after_s = retry_after_s  # at least; what the server asked for, 0 where it did not
+
 
 class Busy(LogsenseError):
     """Another process owns what this one needs (the data folder's writer lock)."""

@@ -16,7 +16,10 @@ MARGIN = 600 * SECOND
 
 
 def resolve(space: Workspace, evidence_id: str) -> dict[str, Any]:
-    """The thing behind ``line:…``, ``template:…``, ``signal:…`` or ``metric:host/name@ns``. Raises NotFound."""
+    """The thing behind ``line:…``, ``template:…``, ``signal:…``, ``incident:…``, ``metric:host/name@ns``.
+
+    Raises NotFound.
+    """
     kind, _, rest = evidence_id.partition(":")
     if kind == "line":
         shown = space.log(rest)
@@ -33,6 +36,9 @@ def resolve(space: Workspace, evidence_id: str) -> dict[str, Any]:
                 "title": signals[0].text,
                 "signal": signal_dict(signals[0]),
             }
+    if kind == "incident":
+        earlier = space.incident(rest)
+        return {"id": evidence_id, "type": "incident", "title": earlier["title"], "incident": earlier}
     if kind == "metric" and (parsed := parse_metric_id(rest)):
         host, name, at = parsed
         points = space.index.metric_series(host, name, at - MARGIN, at + MARGIN)

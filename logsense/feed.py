@@ -227,8 +227,7 @@ class Ingest:
                     f"templates have no meaning vectors yet: the models are {worker.pipeline.enricher.state}"
                 )
             worker.commit()
-            stats = worker.pipeline.parser.stats()
-            unparsed = sum(row["unparsed"] for row in stats.values())
+            unparsed = sum(row["unparsed"] for row in worker.pipeline.parsed.values())
             worker.close()
         else:
             while backlog := self.spool.backlog_bytes():

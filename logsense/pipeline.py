@@ -1,8 +1,8 @@
 """The only place where the writing stages meet.
 
-``ORDER`` is what happens to a batch of records once parsed; closed windows go through ``analyse``. One
-``Pipeline`` owns a data folder (the index's writer lock says so) and is used from one thread; the models
-work in a thread of their own and only ever see templates.
+``ORDER`` is what happens to a batch of records that ``front`` parsed and redacted; closed windows go through
+``analyse``. One ``Pipeline`` owns a data folder (the index's writer lock says so) and is used from one thread; the
+models work in a thread of their own and only ever see templates.
 """
 
 from __future__ import annotations
@@ -11,20 +11,21 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logsense import registry
 from logsense.config import Settings
-from logsense.detect import FOREVER, Window, Windows, derived_points
+from logsense.detect import FOREVER, Alerts, Window, Windows, derived_points
 from logsense.diagnosis import explain
 from logsense.enricher import BackgroundEnricher
-from logsense.errors import LogsenseError
-from logsense.incidents import Estates, Incidents, effective, similar
-from logsense.mine import Miner
-from logsense.parse import Parser, Redactor
+from logsense.errors import IndexUnavailable, LogsenseError
+from logsense.front import Parsed
+from logsense.incidents import Decisions, Estates, Incidents, Meaning, Silences, effective, similar
+from logsense.mine import EditedTemplates, Miner, ParameterFields
 from logsense.predict.forecaster import Forecaster
 from logsense.predict.windows import HostWindow, TemplateCount, WindowSignal
 from logsense.record import LEVELS, Incident, LogRecord, MetricPoint, RawEvent, Signal
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: The steps of a batch, in order: each names a method of ``Pipeline`` that takes and returns the records.
-ORDER = ("redact", "mine", "depend", "count", "index")
+ORDER = ("mine", "depend", "name", "edit", "count", "index")
 SECOND = 1_000_000_000
 #: Lines this much older than the newest closed window are history rather than stragglers.
 BACKFILL_AGE_S = 600
@@ -80,22 +81,31 @@ class Pipeline:
         models: bool = True,
         told: Told | None = None,
         observe: Callable[[list[HostWindow]], None] | None = None,
-        waiting: Callable[[str], bool] | None = None,
+        waiting: Callable[[IndexUnavailable], bool] | None = None,
         enricher: Callable[[], Any] | None = None,
     ) -> None:
         self.data, self.settings, self._told, self._observe = data, settings, told, observe
         data.mkdir(parents=True, exist_ok=True)
         self.index = registry.open_index(data, settings, writer=True, waiting=waiting)
-        self.parser = Parser(settings.section("parse"))
-        self.redactor = Redactor(settings.section("redact"))
         self.miner = Miner(settings.section("mine"))
+        self.names = ParameterFields(self.miner.text_of) if self.miner.options.fields else None
+        self.edits = EditedTemplates(self.miner.templates)
         self.live = Lane(settings, self._text_of)
         # Old lines that come when time has passed them (a file of last night sent to a running server) are
         # analysed on their own, by detectors that start afresh. Such a lane is not kept over a restart.
         self.backfill: Lane | None = None
         self._backfill_used_ns = 0
+        self.alerts = Alerts()
         self.dependencies = Estates()
-        self.incidents = Incidents(settings.section("incidents"), related=self._related)
+        self.decisions = Decisions(data)
+        self.silences = Silences(settings.section("silence"))
+        self.meaning = Meaning()
+        if models:
+            for _, ids, vectors in self.index.template_vectors():
+                self.meaning.put(ids, vectors)
+        self.incidents = Incidents(
+            settings.section("incidents"), related=self._related, similarity=self.meaning.similarity
+        )
         self.forecaster = Forecaster(settings.section("predict"), model=model_in_use(data))
         self.enricher = BackgroundEnricher(enricher or (lambda: make_enricher(settings))) if models else None
         self._edges: set[tuple[str, str]] = set()
@@ -114,48 +124,42 @@ class Pipeline:
 
     def _restore(self) -> None:
         """Take up what the last process saved."""
-        self.db.execute("PRAGMA journal_mode=WAL")
-        self.db.execute("PRAGMA synchronous=FULL")
-        self.db.execute("CREATE TABLE IF NOT EXISTS worker_state (name TEXT PRIMARY KEY, value TEXT)")
+        with self._state():
+            self.db.execute("PRAGMA journal_mode=WAL")
+            self.db.execute("PRAGMA synchronous=FULL")
+            self.db.execute("CREATE TABLE IF NOT EXISTS worker_state (name TEXT PRIMARY KEY, value TEXT)")
         self._stateful = (
-            self.miner, self.live.windows, *self.live.detectors, self.dependencies, self.incidents, self.forecaster,
+            self.miner, self.edits, self.live.windows, *self.live.detectors, self.alerts, self.dependencies,
+            self.silences, self.incidents, self.forecaster,
         )  # fmt: skip
         for component in self._stateful:
             component.load(self.db)
         row = self.db.execute("SELECT value FROM worker_state WHERE name = 'position'").fetchone()
         self.position: str | None = row[0] if row else None
         row = self.db.execute("SELECT value FROM worker_state WHERE name = 'pending'").fetchone()
-        held = [RawEvent(*event) for event in json.loads(row[0])] if row else []
-        self._past = self.index.source_stats()
+        #: Lines of records that may go on, as of ``position`` (at first) and of the last batch taken.
+        self.held = [RawEvent(*event) for event in json.loads(row[0])] if row else []
+        self.parsed: dict[str, dict[str, int]] = {}  # what the parser counted per source, as of the last batch taken
+        self._formats: dict[str, str] = {}
+        # The index's own copy may be ahead of the position after a crash; a folder of an older version has only that.
+        row = self.db.execute("SELECT value FROM worker_state WHERE name = 'counters'").fetchone()
+        self._past: dict[str, dict[str, Any]] = json.loads(row[0]) if row else self.index.source_stats()
         self._texts.update((t.id, t.text) for t in self.miner.templates())
-        self._take(self.parser.resume(held), replay=True)
 
     # -- lines --------------------------------------------------------------------------------------------------
 
-    def process(self, events: Sequence[RawEvent], points: Sequence[MetricPoint], *, replay: bool) -> list[LogRecord]:
-        """Parse one batch and take it through ``ORDER``. ``replay``: after a crash, some may be indexed already."""
-        records = self.parser.parse(events)
-        self._take(records, replay=replay or any(e.id is not None for e in events))
-        if points:
-            self.redactor.points(points)
-            self.index.write_metrics(points)
-            self._to_windows([], points)
-        return records
-
-    def flush(self, now_ns: int | None = None) -> list[LogRecord]:
-        """Records that waited for a continuation line: all of them, or those that waited long enough at ``now_ns``."""
-        records = self.parser.flush(now_ns)
-        self._take(records, replay=True)
-        return records
-
-    def _take(self, records: list[LogRecord], *, replay: bool) -> None:
-        if not records:
-            return
-        for step in self._steps:
-            records = step(records, replay)
-
-    def _step_redact(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
-        return self.redactor.process(records)
+    def take(self, parsed: Parsed) -> None:
+        """Take one batch through ``ORDER``."""
+        records = parsed.records
+        if records:
+            for step in self._steps:
+                records = step(records, parsed.replay)
+        if parsed.points:
+            self.index.write_metrics(parsed.points)
+            self._to_windows([], parsed.points)
+        self.held, self.parsed = parsed.pending, parsed.stats
+        if parsed.formats is not None:
+            self._formats = parsed.formats
 
     def _step_mine(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
         return self.miner.process(records)
@@ -164,9 +168,16 @@ class Pipeline:
         self.dependencies.learn(records)
         return records
 
+    def _step_name(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
+        return self.names.process(records) if self.names is not None else records
+
+    def _step_edit(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
+        return self.edits.process(records)
+
     def _step_count(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
-        self._last_received.update((r.source, r.ingested_ns) for r in records)
+        self._last_received |= {r.source: r.ingested_ns for r in records}
         self._to_windows(records, [])
+        self.alerts.take(records)
         return records
 
     def _step_index(self, records: list[LogRecord], replay: bool) -> list[LogRecord]:
@@ -175,10 +186,12 @@ class Pipeline:
 
     def _to_windows(self, records: Sequence[LogRecord], points: Sequence[MetricPoint]) -> None:
         self._hear([(r.host, r.timestamp_ns) for r in records])
-        self._estate.update((r.host, r.pipeline) for r in records)
+        self._estate |= {r.host: r.pipeline for r in records}
         self._hear([(p.host, p.timestamp_ns) for p in points])
+        records = self.edits.counted(records)
         border = self.live.windows.closed_ns - BACKFILL_AGE_S * SECOND
-        if any(r.timestamp_ns < border for r in records) or any(p.timestamp_ns < border for p in points):
+        times = [r.timestamp_ns for r in records] + [p.timestamp_ns for p in points]
+        if times and min(times) < border:
             if self.backfill is None:
                 self.backfill = Lane(self.settings, self._text_of)
             self._backfill_used_ns = time.monotonic_ns()
@@ -196,35 +209,55 @@ class Pipeline:
         replays a few batches, whose ids are replaced in the index and whose counts were not saved yet.
         """
         self._enrich()
-        self.index.put_source_stats(self.stats())
+        counters = self.stats()
+        self.index.put_source_stats(counters)
         self.index.commit()
-        self.db.execute("BEGIN IMMEDIATE")
-        try:
-            for component in self._stateful:
-                component.save(self.db)
-            held = [[e.message, e.source, e.received_ns, e.fields, e.id] for e in self.parser.pending()]
-            # These lines are not redacted yet: what is replaced here must not linger in the file's free pages.
-            self.db.execute("PRAGMA secure_delete=ON")
-            self.db.execute("INSERT OR REPLACE INTO worker_state VALUES ('pending', ?)", (json.dumps(held),))
-            self.db.execute("PRAGMA secure_delete=OFF")
-            if position is not None:
-                self.db.execute("INSERT OR REPLACE INTO worker_state VALUES ('position', ?)", (position,))
-            self.db.execute("COMMIT")
-        except BaseException:
-            self.db.execute("ROLLBACK")
-            raise
+        held = [[e.message, e.source, e.received_ns, e.fields, e.id] for e in self.held]
+        values = {"pending": json.dumps(held), "counters": json.dumps(counters), "position": position}
+        with self._state():
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                for component in self._stateful:
+                    component.save(self.db)
+                # Lines held back are not redacted yet: what is replaced here must not linger in the file's free pages.
+                self.db.execute("PRAGMA secure_delete=ON")
+                self.db.executemany(
+                    "INSERT OR REPLACE INTO worker_state VALUES (?, ?)",
+                    [item for item in values.items() if item[1] is not None],
+                )
+                self.db.execute("PRAGMA secure_delete=OFF")
+                self.db.execute("COMMIT")
+            except BaseException:
+                if self.db.in_transaction:  # a full disk ends it by itself
+                    self.db.execute("ROLLBACK")
+                raise
         self.position = position if position is not None else self.position
 
+    @contextmanager
+    def _state(self) -> Iterator[None]:
+        """A disk that is full, failing or read-only is waited for, as for the index itself."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise IndexUnavailable(
+                "the state of the pipeline cannot be written",
+                why=str(error),
+                where=str(self.data / "state.db"),
+                fix="check free space and permissions there; nothing acknowledged is lost, indexing resumes by itself",
+            ) from error
+
     def has_news(self) -> bool:
-        """True when the models have finished something that waits to be written."""
-        return self.enricher is not None and self.enricher.finished()
+        """True when models or people have finished something that waits to be written."""
+        return self.edits.pending(self.db) or (self.enricher is not None and self.enricher.finished())
 
     def _enrich(self) -> None:
         if self.enricher is not None:
             for templates, vectors in self.enricher.take():
                 self.miner.enriched(templates)
+                self.meaning.put([t.id for t in templates], vectors)
+                self.edits.enriched(templates)
                 self.index.put_template_vectors([t.id for t in templates], vectors, self.enricher.model)
-        changed = self.miner.changed()
+        changed = self.edits.refresh(self.db, self.miner.changed())
         if changed:
             self._texts.update((t.id, t.text) for t in changed)
             self.index.put_templates(changed)
@@ -243,9 +276,9 @@ class Pipeline:
     def analyse(self, until_ns: int = FOREVER, progress: Callable[[int], None] | None = None) -> int:
         """Score every window that ends before ``until_ns``, once and in order; lines of the past come first.
 
-        Returns the number of windows.
+        Decisions of people come before. Returns how much was done: windows and decisions.
         """
-        done = 0
+        done = self._apply_decisions()
         ended = until_ns == FOREVER
         for lane in filter(None, (self.backfill, self.live)):
             for window in lane.windows.closed(until_ns):
@@ -260,17 +293,18 @@ class Pipeline:
 
     def _analyse_window(self, window: Window, lane: Lane, *, ended: bool) -> None:
         self.index.write_metrics(derived_points(window))
-        signals = lane.score(window)
+        signals = [s for s in lane.score(window) if not self.edits.hushed(s)]
         if ended:
             # What was read to its end says nothing about the time after it: a host is not silent where its files end.
             signals = [s for s in signals if s.kind != "log.silence" or self._heard_after(s)]
+        signals += self.alerts.due(window.end_ns)
         for signal in signals:
             # A metric carries no pipeline; its host's lines say which one it belongs to.
             signal.pipeline = signal.pipeline or self._estate.get(signal.host, "")
         if signals:
             self._edges = set(self.dependencies.edges())
             self.index.put_signals(signals)
-        for incident in self.incidents.update(signals, window.end_ns):
+        for incident in self.incidents.update(self.silences.heard(signals), window.end_ns):
             self._fresh[incident.id] = incident
         hosts = host_windows(window, signals)
         if self._observe is not None:
@@ -278,6 +312,17 @@ class Pipeline:
         forecasts = self.forecaster.update(hosts, (), window.end_ns)
         if forecasts:
             self.index.put_forecasts(forecasts)
+
+    def _apply_decisions(self) -> int:
+        """Merges and splits that people asked for since the last call; their number."""
+        applied = 0
+        for decision in self.decisions.after(self.incidents.decided):
+            incident = self.index.get_incident(decision.incident)
+            signals = self.index.signals(ids=incident.signal_ids) if incident else []
+            for changed in self.incidents.decide(decision, signals):
+                self._fresh[changed.id] = changed
+            applied += 1
+        return applied
 
     def _hear(self, heard: Sequence[tuple[str, int]]) -> None:
         for host, at_ns in heard:
@@ -292,35 +337,48 @@ class Pipeline:
         fresh, self._fresh = list(self._fresh.values()), {}
         if not fresh:
             return
-        earlier = [effective(i) for i in self.index.incidents(limit=EARLIER)]
+        earlier = [effective(i) for i in self.index.incidents(limit=EARLIER) if not i.merged_into]
         for incident in fresh:
             stored = self.index.get_incident(incident.id)
             incident = replace(incident, actions=stored.actions if stored else [])
+            if incident.merged_into:
+                self.index.put_incidents([replace(stored or incident, status="resolved", end_ns=incident.end_ns,
+                                                  merged_into=incident.merged_into)])  # fmt: skip
+                continue
             incident = explain(
-                self.index, incident, calls=self._edges, addresses=self.dependencies.places(incident.pipeline)
+                self.index,
+                incident,
+                calls=self._edges,
+                addresses=self.dependencies.places(incident.pipeline),
+                similarity=self.meaning.similarity,
+                earlier=[e for e in earlier if e.start_ns < incident.start_ns],
             )
-            incident.similar = similar(incident, [e for e in earlier if e.id != incident.id])
+            incident.similar = similar(
+                incident, [e for e in earlier if e.id != incident.id], similarity=self.meaning.similarity
+            )
             self.index.put_incidents([incident])
             if self._told is not None:
                 self._told(incident)
 
     def stats(self) -> dict[str, dict[str, int]]:
         """Counters per source since the data folder was made."""
-        formats = self.parser.formats()
         rows: dict[str, dict[str, Any]] = {name: dict(row) for name, row in self._past.items()}
-        for source, counts in self.parser.stats().items():
+        for source, counts in self.parsed.items():
             row = rows.setdefault(source, {})
             for name, count in counts.items():
                 row[name] = int(self._past.get(source, {}).get(name, 0)) + count
             row["last_ns"] = self._last_received.get(source, row.get("last_ns", 0))
-            row["format"] = formats.get(source, row.get("format", ""))
+            row["format"] = self._formats.get(source, row.get("format", ""))
         return rows
 
     def close(self) -> None:
+        """Let go of everything, also when the index refuses to."""
         if self.enricher is not None:
             self.enricher.close()
-        self.index.close()
-        self.db.close()
+        try:
+            self.index.close()
+        finally:
+            self.db.close()
 
     def _text_of(self, template_id: str) -> str:
         return self._texts.get(template_id, "")

@@ -4,7 +4,8 @@ Times are integers: nanoseconds since 1970-01-01 UTC (``*_ns``), so nothing is l
 Field names in ``LogRecord.fields`` are flat, dotted Elastic Common Schema names (``source.ip``).
 
 Evidence ids, the strings that summaries and hypotheses cite, are one of
-``line:<log id>``, ``template:<template id>``, ``metric:<host>/<name>@<ns>``, ``signal:<signal id>``.
+``line:<log id>``, ``template:<template id>``, ``metric:<host>/<name>@<ns>``, ``signal:<signal id>``,
+``incident:<incident id>`` (an earlier one that people judged).
 """
 
 from __future__ import annotations
@@ -87,6 +88,13 @@ class Template:
     keywords: list[str] = field(default_factory=list)
     entities: list[str] = field(default_factory=list)
     enriched_version: int = 0
+    # What people changed (``mine.edits``): a name beside the text, a mark, who made it an alias ("" the miner,
+    # "user"), and of which template by which edit it was split off.
+    label: str = ""
+    noise: bool = False
+    alias_by: str = ""
+    split_of: str = ""
+    split_edit: int = 0
 
 
 @dataclass(slots=True)
@@ -95,7 +103,7 @@ class Signal:
 
     ``kind``: ``log.new`` (template never seen before), ``log.rate`` (more than usual), ``log.silence``
     (a regular message is missing), ``log.severity`` (error-level lines), ``log.unit`` (a service
-    failed or restarted), ``metric.high``, ``metric.low``, ``metric.change``.
+    failed or restarted), ``alert`` (raised by another system), ``metric.high``, ``metric.low``, ``metric.change``.
     """
 
     id: str
@@ -141,7 +149,7 @@ class Hypothesis:
 
 @dataclass(slots=True)
 class Action:
-    """What a person did with an incident: ``ack``, ``resolve``, ``reopen``, ``feedback`` or ``note``."""
+    """What a person did with an incident: ack, resolve, reopen, feedback, note, merge or split."""
 
     incident_id: str
     kind: str
@@ -172,6 +180,7 @@ class Incident:
     summary: list[Sentence] = field(default_factory=list)
     not_examined: list[str] = field(default_factory=list)
     similar: list[str] = field(default_factory=list)
+    merged_into: str = ""  # the incident that has its signals now
     actions: list[Action] = field(default_factory=list)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from logsense.config import Settings, shipped
 
 if TYPE_CHECKING:
+    from logsense.errors import IndexUnavailable
     from logsense.stages import Index
 
 SOURCES = {
@@ -48,6 +49,7 @@ RECEIVERS = {
     "journal_upload": "logsense.receivers.journal_upload:JournalUploadReceiver",
     "influxdb": "logsense.receivers.influxdb:InfluxReceiver",
     "collectd": "logsense.receivers.collectd:CollectdReceiver",
+    "alertmanager": "logsense.receivers.alertmanager:AlertmanagerReceiver",
     # Last: its paths begin with a free index name and would catch the others'.
     "elastic_bulk": "logsense.receivers.elastic_bulk:ElasticBulkReceiver",
 }
@@ -73,7 +75,9 @@ def receivers() -> list[Any]:
     return [load(path)() for path in RECEIVERS.values()]
 
 
-def open_index(data: Path, settings: Settings, *, writer: bool, waiting: Callable[[str], bool] | None = None) -> Index:
+def open_index(
+    data: Path, settings: Settings, *, writer: bool, waiting: Callable[[IndexUnavailable], bool] | None = None
+) -> Index:
     """The index of the data folder ``data``, of the kind that ``[index] type`` names.
 
     An index on a server may be away: a writer then waits, calling ``waiting`` with the reason some times a second,

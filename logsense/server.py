@@ -22,11 +22,13 @@ from typing import TYPE_CHECKING, Any
 
 from logsense import access, registry
 from logsense.access import LOOPBACK
+from logsense.collector import collect_seldom
 from logsense.config import PortOptions, ServerOptions, Settings
 from logsense.doors import open_ports
 from logsense.errors import BadConfig, LogsenseError
 from logsense.feed import make_tail
 from logsense.keys import KeyStore
+from logsense.telling import make_notifier
 from logsense.tenancy import DEFAULT
 from logsense.tenants import CallersIntake, Tenants, callers_space
 
@@ -76,6 +78,7 @@ def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal again when it has shut down in order; asking for the end is no failure.
         signal.signal(number, lambda *_: None)
+    collect_seldom()
     runner.run(sockets=[listener, *doors])
     for door in (listener, *doors):
         door.close()
@@ -94,7 +97,11 @@ class Server:
         self.tenants = Tenants(data, settings)
         self.intake = self.tenants.intake(DEFAULT)
         self.workspace = callers_space(self.tenants)
-        self.tenants.workspace(DEFAULT).ports = lambda: access.describe(settings, keys=self.keys.enabled())
+        main = self.tenants.workspace(DEFAULT)
+        main.ports = lambda: access.describe(settings, keys=self.keys.enabled())
+        # People are told of the default tenant's incidents only: nobody said whose channels the others' would be.
+        self.notifier = make_notifier(data, settings, main.index)
+        main.channels = self.notifier.state
         self.worker: asyncio.subprocess.Process | None = None
 
     def app(self, ready: Callable[[], None]) -> Any:
@@ -112,6 +119,7 @@ class Server:
             tasks.append(asyncio.create_task(self.watch_worker(), name="worker"))
             for task in tasks:
                 task.add_done_callback(self._ended)
+            self.notifier.start()
             ready()
             try:
                 yield
@@ -120,6 +128,7 @@ class Server:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await self.stop_worker()
+                await asyncio.to_thread(self.notifier.stop)
                 self.tenants.close()
 
         own = LOOPBACK if self.options.host in LOOPBACK else ()
@@ -153,7 +162,7 @@ class Server:
     async def watch_worker(self) -> None:
         """Keep the worker running; after a crash wait 1, 2, 4 … 30 s before the next start."""
         wait = 1.0
-        command = [sys.executable, "-m", "logsense", "worker", "--data", str(self.data)]
+        command = [sys.executable, "-m", "logsense", "worker", "--data", str(self.data), "--parent", str(os.getpid())]
         if self.config:
             command += ["--config", str(self.config)]
         while True:
@@ -244,5 +253,4 @@ def _listen(host: str, port: int) -> socket.socket:
         raise BadConfig(f"Cannot listen on {host}:{port}.", why=os.strerror(error.errno or 0),
                         fix="end what uses the port, or choose another with --port") from error  # fmt: skip
     listener.listen(2048)
-    listener.set_inheritable(True)
     return listener

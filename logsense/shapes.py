@@ -35,7 +35,7 @@ def incident_brief(incident: Incident) -> dict[str, Any]:
         "end": iso(incident.end_ns) if incident.end_ns else None,
         "hosts": incident.hosts, "services": incident.services, "pipeline": incident.pipeline,
         "score": round(incident.score, 2), "signals": len(incident.signal_ids),
-        "cause": incident.hypotheses[0].title if incident.hypotheses else "",
+        "cause": incident.hypotheses[0].title if incident.hypotheses else "", "merged_into": incident.merged_into,
     }  # fmt: skip
 
 
@@ -57,7 +57,8 @@ def template_dict(template: Template) -> dict[str, Any]:
     return {
         "id": template.id, "template": template.text, "version": template.version, "count": template.count,
         "level": template.level, "service": template.service, "first_seen": iso(template.first_seen_ns),
-        "last_seen": iso(template.last_seen_ns), "keywords": template.keywords,
+        "last_seen": iso(template.last_seen_ns), "keywords": template.keywords, "label": template.label,
+        "noise": template.noise,
     }  # fmt: skip
 
 
@@ -124,3 +125,9 @@ def doctor_row(name: str, row: dict[str, Any]) -> dict[str, Any]:
                       "worker.lateness_s.")  # fmt: skip
     return {"source": name, **counts, "last": iso(last) if last else None, "format": str(row.get("format", "")),
             "advice": " ".join(advice)}  # fmt: skip
+
+
+def problem_text(problem: dict[str, Any]) -> str:
+    """One of ``Workspace.ready``'s problems in a sentence or two."""
+    since = f" (since {problem['since']})" if problem["since"] else ""
+    return f"{problem['what']}{since}. Why: {problem['why']}. What to do: {problem['fix']}."

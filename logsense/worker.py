@@ -6,19 +6,24 @@ any order of sources: then windows wait until the spool is empty, so that none c
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from logsense import alive
 from logsense.config import Settings, WorkerOptions
 from logsense.detect import FOREVER
 from logsense.errors import IndexUnavailable
+from logsense.front import Front, LocalFront, Parsed
+from logsense.front_process import FrontProcess
 from logsense.pipeline import Pipeline, Told
 from logsense.predict.windows import HostWindow
 from logsense.spool import DiskSpool
-from logsense.workspace import HEARTBEAT
+from logsense.waiting import Waiting
 
 log = logging.getLogger(__name__)
 
@@ -26,33 +31,61 @@ SECOND = 1_000_000_000
 IDLE_S = 0.05
 #: The spool must have been empty for this long before windows of the past are closed.
 QUIET_S = 2.0
+#: Bytes that must be free before a worker tries again to write an index that refused: a commit of some batches.
+ROOM_BYTES = 8 * 1024**2
+
+
+def has_room(data: Path) -> str:
+    """Whether a file of ``ROOM_BYTES`` can be written beside the index and in the data folder: why not, or ''."""
+    try:
+        for folder in filter(Path.is_dir, (data, data / "index")):
+            _try_to_write(folder / "room.probe")
+    except OSError as error:
+        return f"the index cannot be written: {error.strerror}"
+    return ""
+
+
+def _try_to_write(path: Path) -> None:
+    try:
+        with path.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, ROOM_BYTES)
+            os.fsync(file.fileno())
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 class Worker:
-    """Owns the pipeline of one data folder. ``turn`` serves; ``drain`` empties the spool once and returns.
-
-    ``enricher`` makes what computes keywords and vectors, where models are shared; ``ending`` says, while the index
-    is away, that waiting for it shall end; ``root`` is the data folder whose heartbeat speaks for the whole process.
-    """
+    """Owns the pipeline of one data folder. ``turn`` serves; ``drain`` empties the spool once and returns."""
 
     def __init__(
         self, data: Path, settings: Settings, *, models: bool = True, told: Told | None = None,
-        observe: Callable[[list[HostWindow]], None] | None = None, enricher: Callable[[], Any] | None = None,
-        ending: Callable[[], bool] = lambda: False, root: Path | None = None,
+        observe: Callable[[list[HostWindow]], None] | None = None, beside: bool = False, config: Path | None = None,
+        ending: Callable[[], bool] = lambda: False, enricher: Callable[[], Any] | None = None, root: Path | None = None,
     ) -> None:  # fmt: skip
-        self.data, self.ending = data, ending
-        self._heartbeats = {data / HEARTBEAT, (root or data) / HEARTBEAT}
+        """``beside``: lines are parsed in another process, which reads the settings from ``config``, unless they say
+        that one process shall do. ``ending`` is asked while an index on a server is waited for, also here. ``enricher``
+        makes what computes keywords and vectors, where models are shared; ``root`` is the data folder of the process,
+        if it serves others than this one."""
+        self.data, self._root = data, root or data
         self.options: WorkerOptions = settings.section("worker")
+        self._ending = ending
         self._alive_at = 0.0
+        self._waiting = Waiting(data)
         self.pipeline = Pipeline(
             data, settings, models=models, told=told, observe=observe, waiting=self._index_is_away, enricher=enricher
         )
         self.spool = DiskSpool(data / "spool", settings.section("spool"))
-        self.reader = self.spool.open_reader(self.pipeline.position)
+        place = self.pipeline.position, self.pipeline.held
+        self.front: Front
+        if beside and self.options.processes > 1:
+            self.front = FrontProcess(data, config, *place)
+        else:
+            self.front = LocalFront(self.spool, settings, *place)
         self.lines = self.points = 0
         self._position: str | None = None
         self._last_received_ns = 0
-        self._replay = True  # until the spool was read to its end once, entries may be in the index already
+        self._catching_up = True  # until the spool was read to its end once
         self._committed = self._busy = time.monotonic()
         #: Whether something was read or found since the last commit.
         self.unsaved = False
@@ -60,59 +93,68 @@ class Worker:
     def run_until(self, stop: Callable[[], bool]) -> None:
         """Move lines and analyse until ``stop`` says so; then commit and let go of everything.
 
-        While the index is away this waits. Asked to stop then, it ends without a commit: what was read since the
-        last one is still in the spool, and the next worker begins there.
+        While an index on a server is away this waits. Asked to stop then, it ends without a commit: what was read since
+        the last one is still in the spool, and the next worker begins there. Raises ``IndexUnavailable`` when the
+        index cannot be written and nobody asked to stop.
         """
-        self.ending = stop
+        self._ending = stop
         try:
             while not stop():
                 if not self.turn():
                     time.sleep(IDLE_S)
             self.close()
         except IndexUnavailable as error:
-            log.warning("stopped while the index was away, what is not indexed waits in the spool: %s", error.what)
             self.abandon()
+            if not stop():
+                raise
+            log.warning("stopped while the index was away, what is not indexed waits in the spool: %s", error.what)
 
-    def turn(self) -> bool:
-        """One batch, and what is due: a commit, closed windows. Whether anything was read."""
-        read = self.step() > 0
+    def turn(self, *, wait: bool = True) -> bool:
+        """One batch, and what is due: a commit, closed windows. Whether there was something, or will be in a moment.
+
+        ``wait``: there is nothing else to do until the process that parses hands over a batch.
+        """
+        busy = self._take(self.front.read(wait=wait)) > 0 or not self.front.idle
         now = time.monotonic()
-        if read:
-            self._busy, self.unsaved = now, True
+        if busy:
+            self._busy = now
         if now - self._committed >= self.options.commit_every_s:
-            self.unsaved |= self.flush_live()
+            self._take(self.front.flush(time.time_ns()))
             if self.unsaved or self.pipeline.has_news():
                 self.commit()
-                self.unsaved = False
             self._beat()
+            self._waiting.over()
             self._committed = time.monotonic()
             if now - self._busy >= QUIET_S or self._is_live():
-                self.unsaved = self.pipeline.analyse(time.time_ns() - int(self.options.lateness_s * SECOND)) > 0
-        return read
+                self.unsaved |= self.pipeline.analyse(time.time_ns() - int(self.options.lateness_s * SECOND)) > 0
+        return busy
 
     def step(self) -> int:
-        """One batch from the spool; the number of its entries."""
-        events, points, position = self.spool.read(self.options.batch_lines)
-        if not events and not points:
-            self._replay = False
+        """One batch, if there is one; the number of its entries, and 1 for one that only ends what was held back."""
+        return self._take(self.front.read())
+
+    def _take(self, parsed: Parsed | None) -> int:
+        if parsed is None:
+            self._catching_up &= not self.front.idle
             return 0
-        self.pipeline.process(events, points, replay=self._replay)
-        self._last_received_ns = events[-1].received_ns if events else time.time_ns()
-        self._position = position
-        self.lines += len(events)
-        self.points += len(points)
-        return len(events) + len(points)
+        self.pipeline.take(parsed)
+        self.unsaved, self._catching_up = True, parsed.catching_up
+        self._position = parsed.position or self._position
+        self._last_received_ns = parsed.received_ns or self._last_received_ns
+        self.lines += parsed.lines
+        self.points += len(parsed.points)
+        return parsed.lines + len(parsed.points) or 1
 
     def drain(self, progress: Callable[[int], None] | None = None) -> None:
         """Everything that is in the spool now, then all windows, then keywords and vectors."""
         committed = time.monotonic()
-        while self.step():
+        while self.step() or not self.front.idle:
             if progress is not None:
                 progress(self.spool.backlog_bytes())
             if time.monotonic() - committed >= 5 * self.options.commit_every_s:
                 self.commit()
                 committed = time.monotonic()
-        self.pipeline.flush()
+        self._take(self.front.flush())
         self.commit()
 
     def analyse(self, progress: Callable[[int], None] | None = None) -> None:
@@ -120,37 +162,41 @@ class Worker:
         self.pipeline.analyse(FOREVER, progress)
         self.commit()
 
-    def flush_live(self) -> bool:
-        """Pass on records that waited long enough for a continuation; True if there were any."""
-        return bool(self.pipeline.flush(time.time_ns()))
-
     def commit(self) -> None:
         self.pipeline.commit(self._position)
+        self.unsaved = False
         if self._position is not None:
-            self.spool.checkpoint(self._position)
+            self.front.checkpoint(self._position)
 
     def close(self) -> None:
-        self.pipeline.flush()
+        for parsed in self.front.finish():
+            self._take(parsed)
         self.commit()
-        self.pipeline.close()
-        self.spool.close()
+        self._let_go()
 
     def abandon(self) -> None:
         """Let go of everything without a commit: what was read since the last one is read again from the spool."""
-        self.pipeline.close()
-        self.spool.close()
+        with contextlib.suppress(IndexUnavailable):
+            self._let_go()
 
-    def _index_is_away(self, reason: str) -> bool:
-        """Called while the index is waited for: the worker lives; /readyz asks the index itself. True: give up."""
+    def _let_go(self) -> None:
+        self.front.close()
+        self.spool.close()
+        self.pipeline.close()
+
+    def _index_is_away(self, reason: IndexUnavailable) -> bool:
+        """Called while the index is waited for: the worker lives and says what it waits for. True: give up."""
+        self._waiting.on(reason)
         if time.monotonic() - self._alive_at >= 1:
             self._alive_at = time.monotonic()
             self._beat()
-        return self.ending()
+        return self._ending()
 
     def _beat(self) -> None:
-        for file in self._heartbeats:
-            file.touch()
+        alive.beat(self.data)
+        if self._root != self.data:
+            alive.prolong(self._root)
 
     def _is_live(self) -> bool:
         """True when the newest batch was received moments ago: there is no backlog to wait for."""
-        return time.time_ns() - self._last_received_ns < 2 * QUIET_S * SECOND and not self._replay
+        return time.time_ns() - self._last_received_ns < 2 * QUIET_S * SECOND and not self._catching_up

@@ -1,8 +1,9 @@
 """The worker process of a server: one ``Worker`` a tenant, in turn, so that none waits for another's flood.
 
-The default tenant is always at work. Another one is taken up when its spool holds something, and let go of when
-nothing came for a while: then it costs a folder, no memory. The language models are loaded once for all of them;
-what was computed about a tenant's templates stays that tenant's.
+The default tenant is always at work, and its lines are parsed in a process beside this one. Another tenant is taken up
+when its spool holds something or people changed something, and let go of when nothing came for a while: then it costs
+a folder, no memory. Its lines are parsed here: a process for each would cost more memory than it saves time. The
+language models are loaded once for all; what was computed about a tenant's templates stays that tenant's.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from logsense import tenancy
+from logsense import alive, tenancy
+from logsense.collector import collect_seldom
 from logsense.config import Settings
 from logsense.errors import Busy, IndexUnavailable
+from logsense.incidents import decisions
 from logsense.spool import waiting_bytes
-from logsense.worker import IDLE_S, Worker
-from logsense.workspace import HEARTBEAT
+from logsense.worker import IDLE_S, Worker, has_room
 
 log = logging.getLogger(__name__)
 
@@ -31,115 +33,191 @@ log = logging.getLogger(__name__)
 LOOK_S = 1.0
 #: After a failure a tenant rests for so long; the others go on.
 REST_S = 30.0
+#: In a tenant's folder: it was let go of when nothing was left to do. Without it, it was at work when a worker ended.
+IDLE_MARK = "worker.idle"
+
+
+@dataclass(slots=True)
+class _Rest:
+    """Why a tenant is not at work: until when not to look, and what must be mended first ('': nothing to look at)."""
+
+    until: float
+    problem: str = ""
 
 
 class Workers:
-    """Owns the pipelines of all tenants of a data folder."""
+    """Owns the pipelines of all tenants of a data folder. ``beside`` and ``config``: as ``Worker`` says, for the
+    default tenant."""
 
-    def __init__(self, data: Path, settings: Settings, *, models: bool = True) -> None:
+    def __init__(
+        self, data: Path, settings: Settings, *, models: bool = True, beside: bool = False, config: Path | None = None
+    ) -> None:
         self.data, self.settings, self.models = data, settings, models
+        self._beside, self._config = beside, config
         self.options: tenancy.TenantOptions = settings.section("tenants")
         self._shared = SharedModels(settings)
-        self._stop = False
-        self.main = self._open(tenancy.DEFAULT)
-        #: name → (its worker, when it last read something)
-        self.others: dict[str, tuple[Worker, float]] = {}
-        self._resting: dict[str, float] = {}
+        self.at_work: dict[str, Worker] = {}
+        #: When each last had something to do.
+        self._used: dict[str, float] = {}
+        self._resting: dict[str, _Rest] = {}
         self._looked = -LOOK_S
-        #: Tenants that were at work when the last worker ended: their windows may still be open.
-        self._unfinished = {n for n in tenancy.names(data) if (tenancy.folder(data, n) / HEARTBEAT).exists()}
+        self._stop: Callable[[], bool] = lambda: False
 
-    def run(self) -> None:
-        """Until SIGTERM, SIGINT or the death of the parent process; what was read is committed before the end."""
+    def run(self, parent: int = 0) -> None:
+        """Until SIGTERM, SIGINT or the death of ``parent`` (by default of whoever started this process).
+
+        What was read is committed before the end. ``parent`` is stated because it may have died while this process
+        was loading.
+        """
+        asked: list[int] = []
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
-        parent = os.getppid()
-        self.run_until(lambda: self._stop or os.getppid() != parent)
+            signal.signal(number, lambda number, _: asked.append(number))
+        parent = parent or os.getppid()
+        collect_seldom()
+        self.run_until(lambda: bool(asked) or os.getppid() != parent)
 
     def run_until(self, stop: Callable[[], bool]) -> None:
-        """Move lines and analyse for every tenant until ``stop`` says so; then commit and let go of everything."""
-        self.main.ending = stop
-        try:
-            while not stop():
-                read = self.main.turn()
-                self._take_up(stop)
-                for name in list(self.others):
-                    read |= self._turn(name)
-                if not read:
-                    time.sleep(IDLE_S)
-        except IndexUnavailable as error:
-            log.warning("stopped while the index was away, what is not indexed waits in the spool: %s", error.what)
-            self._abandon()
-            return
-        for name in list(self.others):
-            self._let_go(name)
-        self.main.close()
+        """Move lines and analyse for every tenant until ``stop`` says so; then commit and let go of everything.
 
-    def _take_up(self, stop: Callable[[], bool]) -> None:
-        """Open tenants whose spool holds something."""
+        A tenant whose index cannot be written (the disk is full, read-only or failing) is let go with all that it has
+        not committed, which is still in its spool; once there is room it begins where the last commit ended.
+        """
+        self._stop = stop
+        try:
+            self._move(stop)
+        except BaseException:
+            for name in list(self.at_work):
+                self._drop(name)
+            raise
+        for name in list(self.at_work):
+            try:
+                self._release(name)
+            except IndexUnavailable as error:
+                log.warning("tenant %s: what is not indexed waits in the spool: %s", name, error.what)
+
+    def _move(self, stop: Callable[[], bool]) -> None:
+        busy = False
+        while not stop():
+            self._look()
+            # The default tenant's parser is waited for only while nobody else has anything to do.
+            turns = [self._turn(name, wait=not busy) for name in list(self.at_work)]
+            busy = any(turns)
+            if not busy:
+                time.sleep(IDLE_S)
+
+    def _look(self) -> None:
+        """Take up tenants that have something to do."""
         now = time.monotonic()
         if now - self._looked < LOOK_S:
             return
         self._looked = now
-        for name in tenancy.names(self.data):
-            if name in self.others or self._resting.get(name, 0.0) > now or stop():
-                continue
-            spool = tenancy.folder(self.data, name) / "spool"
-            if name not in self._unfinished and not (spool.is_dir() and waiting_bytes(spool)):
-                continue
-            self._unfinished.discard(name)
-            try:
-                worker = self._open(name, stop)
-            except IndexUnavailable:
-                raise
-            except Busy:
-                self._resting[name] = now + LOOK_S  # a command of the command line is at it
-            except Exception:
-                log.exception("tenant %s cannot be taken up; tried again in %.0f s", name, REST_S)
-                self._resting[name] = now + REST_S
-            else:
-                self.others[name] = (worker, now)
+        for name in [tenancy.DEFAULT, *tenancy.names(self.data)]:
+            if name not in self.at_work and not self._stop() and self._may_begin(name, now):
+                self._take_up(name, now)
 
-    def _turn(self, name: str) -> bool:
-        worker, used = self.others[name]
-        now = time.monotonic()
+    def _may_begin(self, name: str, now: float) -> bool:
+        place = tenancy.folder(self.data, name)
+        rest = self._resting.get(name)
+        if rest is None:
+            return name == tenancy.DEFAULT or _has_work(place)
+        if rest.until > now:
+            return False
+        if rest.problem and (problem := has_room(place)):
+            rest.problem = problem
+            alive.beat(place, problem)
+            return False
+        return True
+
+    def _take_up(self, name: str, now: float) -> None:
         try:
-            read = worker.turn()
-        except IndexUnavailable:
-            raise
+            self.at_work[name] = self._open(name)
+        except IndexUnavailable as error:
+            self._wait_for_index(name, error)
+        except Exception as error:
+            if name == tenancy.DEFAULT:
+                raise  # its server starts all of it again, and says so
+            if isinstance(error, Busy):  # a command of the command line is at it
+                self._resting[name] = _Rest(now + LOOK_S)
+                return
+            log.exception("tenant %s cannot be taken up; tried again in %.0f s", name, REST_S)
+            self._resting[name] = _Rest(now + REST_S)
+        else:
+            self._resting.pop(name, None)
+            self._used[name] = now
+            (tenancy.folder(self.data, name) / IDLE_MARK).unlink(missing_ok=True)
+
+    def _turn(self, name: str, *, wait: bool) -> bool:
+        worker, now = self.at_work[name], time.monotonic()
+        try:
+            busy = worker.turn(wait=wait)
+            if busy or worker.pipeline.alerts.firing:  # an alert lasts until its sender or the clock says otherwise
+                self._used[name] = now
+            elif name != tenancy.DEFAULT and now - self._used[name] > self.options.idle_s:
+                self._release(name)
+                (tenancy.folder(self.data, name) / IDLE_MARK).touch()
+        except IndexUnavailable as error:
+            self._drop(name)
+            if not self._stop():
+                self._wait_for_index(name, error)
+            return False
         except Exception:
+            if name == tenancy.DEFAULT:
+                raise
             # One tenant's damaged index must not stop the others. What it had not committed is still in its spool.
             log.exception("tenant %s failed and rests for %.0f s; nothing accepted is lost", name, REST_S)
-            del self.others[name]
-            self._resting[name] = now + REST_S
+            self._drop(name)
+            self._resting[name] = _Rest(now + REST_S)
+            return False
+        return busy
+
+    def _wait_for_index(self, name: str, error: IndexUnavailable) -> None:
+        log.warning("tenant %s waits for its index: %s", name, error)
+        problem = f"{error.what}: {error.why}"
+        self._resting[name] = _Rest(time.monotonic() + LOOK_S, problem)
+        alive.beat(tenancy.folder(self.data, name), problem)
+
+    def _release(self, name: str) -> None:
+        """Commit, and let go."""
+        worker = self.at_work[name]
+        try:
+            worker.close()
+        except BaseException:
+            self._drop(name)
+            raise
+        del self.at_work[name]
+
+    def _drop(self, name: str) -> None:
+        """Let go without a commit."""
+        worker = self.at_work.pop(name, None)
+        if worker is not None:
             with contextlib.suppress(Exception):
                 worker.abandon()
-            return False
-        if read:
-            self.others[name] = (worker, now)
-        elif now - used > self.options.idle_s:
-            self._let_go(name)
-            (tenancy.folder(self.data, name) / HEARTBEAT).unlink(missing_ok=True)
-        return read
 
-    def _let_go(self, name: str) -> None:
-        worker, _ = self.others.pop(name)
-        worker.close()
-
-    def _abandon(self) -> None:
-        for worker, _ in self.others.values():
-            worker.abandon()
-        self.others.clear()
-        self.main.abandon()
-
-    def _open(self, name: str, ending: Callable[[], bool] = lambda: False) -> Worker:
+    def _open(self, name: str) -> Worker:
+        first = name == tenancy.DEFAULT
         return Worker(
             tenancy.folder(self.data, name), tenancy.settings_of(self.settings, name), models=self.models,
-            enricher=self._shared.enricher, ending=ending, root=self.data,
+            beside=self._beside and first, config=self._config, enricher=self._shared.enricher, ending=self._stop,
+            root=self.data,
         )  # fmt: skip
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._stop = True
+
+def _has_work(place: Path) -> bool:
+    """Whether a tenant's spool holds something, it was at work when a worker ended, or people edited or decided."""
+    spool = place / "spool"
+    if not spool.is_dir():
+        return False
+    if waiting_bytes(spool):
+        return True
+    try:
+        idle_since = (place / IDLE_MARK).stat().st_mtime_ns
+    except OSError:
+        return (place / "state.db").exists()
+    for name in ("state.db", "state.db-wal", decisions.FILE, f"{decisions.FILE}-wal"):
+        with contextlib.suppress(OSError):
+            if (place / name).stat().st_mtime_ns > idle_since:
+                return True
+    return False
 
 
 class SharedModels:

@@ -10,17 +10,17 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logsense import registry
+from logsense import handling, registry
+from logsense.alive import worker_state
 from logsense.config import Settings
 from logsense.errors import BadInput, LogsenseError, NotFound
-from logsense.record import Action, Hit, Incident, LogRecord, Query, Template
+from logsense.explorer import Explorer
+from logsense.record import Hit, Incident, LogRecord, Query, Template
 from logsense.shapes import (
     charts,
-    doctor_row,
     forecast_dict,
     hit_dict,
     hypothesis_dict,
@@ -28,9 +28,9 @@ from logsense.shapes import (
     query_dict,
     record_dict,
     signal_dict,
-    template_dict,
 )
 from logsense.timefmt import iso, nice_step_ns
+from logsense.waiting import index_problems
 
 if TYPE_CHECKING:
     from logsense.search import Searcher
@@ -38,10 +38,6 @@ if TYPE_CHECKING:
 
 SECOND = 1_000_000_000
 BARS = 60  # bars of a histogram: what fits on a phone and still shows a burst
-ACTIONS = ("ack", "resolve", "reopen", "feedback", "note")
-VERDICTS = ("right_cause", "wrong_cause", "noise")
-HEARTBEAT = "worker.alive"  # the worker touches this file with every commit
-HEARTBEAT_LIMIT_S = 15
 
 
 class Workspace:
@@ -56,6 +52,7 @@ class Workspace:
         self.data, self._beside = data, beside
         self.settings = settings or Settings()
         self.index: Index = registry.open_index(data, self.settings, writer=False)
+        self.explorer = Explorer(self.index, data)
         self._searcher: Searcher | None = None
         self._embedder: Any = None
         self._searches_with: Any = None
@@ -65,6 +62,7 @@ class Workspace:
         self.backlog_bytes: Callable[[], int] = lambda: 0
         self.intake_stats: Callable[[], dict[str, dict[str, int]]] = dict
         self.ports: Callable[[], list[dict[str, Any]]] = list  # access.describe
+        self.channels: Callable[[], list[dict[str, Any]]] = list
         if load_models and beside is None:
             self._models_state = "loading"
             threading.Thread(target=self._load_embedder, name="load-embedder", daemon=True).start()
@@ -181,7 +179,8 @@ class Workspace:
         "hosts", "services", "pipeline", "score", "signals": n, "cause": "best hypothesis title or ''"}."""
         if status not in (None, "open", "acknowledged", "resolved"):
             raise BadInput(f"Unknown status {status!r}.", fix="use open, acknowledged or resolved")
-        found = [self._effective(i) for i in self.index.incidents(from_, to, limit=1000 if status else limit)]
+        stored = self.index.incidents(from_, to, limit=1000 if status else limit)
+        found = [self._effective(i) for i in stored if not i.merged_into]
         chosen = [i for i in found if status is None or i.status == status]
         return [incident_brief(i) for i in sorted(chosen, key=lambda i: -i.start_ns)[:limit]]
 
@@ -213,19 +212,19 @@ class Workspace:
 
     def act(self, incident_id: str, kind: str, *, by: str = "", text: str = "", verdict: str = "") -> dict[str, Any]:
         """kind: ack, resolve, reopen, feedback, note. Returns the incident as it is then."""
-        if kind not in ACTIONS:
-            raise BadInput(f"Unknown action {kind!r}.", fix=f"use one of {', '.join(ACTIONS)}")
-        if kind == "feedback" and verdict not in VERDICTS:
-            raise BadInput(f"Unknown verdict {verdict!r}.", fix=f"use one of {', '.join(VERDICTS)}")
-        if kind == "note" and not text.strip():
-            raise BadInput("The note is empty.", fix="write what you found or did")
-        incident = self._get_incident(incident_id, effective=False)
-        action = Action(
-            incident_id, kind, time.time_ns(), by=by, text=text, verdict=verdict if kind == "feedback" else ""
-        )
-        incident.actions = [*incident.actions, action]
-        self._effective(incident)  # raises BadInput on a step that makes no sense, before it is stored
-        self.index.add_action(action)
+        handling.act(self.index, incident_id, kind, by=by, text=text, verdict=verdict)
+        return self.incident(incident_id)
+
+    def merge(self, incident_id: str, into: str, *, by: str = "", text: str = "") -> dict[str, Any]:
+        """Make an incident part of another, which is returned; a running worker does it within a second."""
+        handling.merge(self.data, self.index, incident_id, into, by=by, text=text)
+        return self.incident(into)
+
+    def split(
+        self, incident_id: str, *, hosts: Sequence[str] = (), services: Sequence[str] = (), by: str = "", text: str = ""
+    ) -> dict[str, Any]:
+        """Make an incident of its own of what is of these hosts or services. Returns what is left."""
+        handling.split(self.data, self.index, incident_id, hosts, services, by=by, text=text)
         return self.incident(incident_id)
 
     def diagnose(self, from_: int | None, to: int | None) -> dict[str, Any]:
@@ -254,37 +253,39 @@ class Workspace:
 
     # -- templates ----------------------------------------------------------------------------------------------
 
-    def templates(self, *, limit: int = 200, order: str = "count") -> list[dict[str, Any]]:
-        """{"id", "template", "version", "count", "level", "service", "first_seen", "last_seen", "keywords"}."""
-        keys: dict[str, Callable[[Template], Any]] = {
-            "count": lambda t: (-t.count, t.id),
-            "new": lambda t: (-t.first_seen_ns, t.id),
-            "last": lambda t: (-t.last_seen_ns, t.id),
-        }
-        if order not in keys:
-            raise BadInput(f"Unknown order {order!r}.", fix=f"use one of {', '.join(keys)}")
-        known = {t.id: t for t in self.index.templates()}
-        live = {t.id: replace(t) for t in known.values() if not t.alias_of}
-        for t in known.values():
-            if t.alias_of in live:  # lines counted before the merge belong to the survivor
-                live[t.alias_of].count += t.count
-        return [template_dict(t) for t in sorted(live.values(), key=keys[order])[:limit]]
+    def templates(self, **options: Any) -> list[dict[str, Any]]:
+        """{"id", "template", "label", "noise", "version", "count", "share", "level", "service", "first_seen",
+        "last_seen", "keywords", "new", "rare", "merged": n}, with ``course`` also {"course": {"step_s", "buckets"}}.
 
-    def template(self, template_id: str) -> dict[str, Any]:
-        """As in templates, plus {"entities", "sample", "alias_of", "histogram", "hits": [latest lines]}."""
-        template = self.index.get_template(template_id)
-        if template is None:
-            raise NotFound(f"There is no template {template_id!r}.", fix="`GET /api/v1/templates` lists them")
-        query = Query(template_ids=[template.id])
-        _, hits = self.index.search(query, limit=10, by_time=True)
-        return {
-            **template_dict(template),
-            "entities": template.entities,
-            "sample": template.sample,
-            "alias_of": template.alias_of,
-            "histogram": self._histogram(query),
-            "hits": [hit_dict(h) for h in hits],
-        }
+        ``limit``, ``order`` (count, new, last, rare, text), ``from_``, ``to`` (then counts are those of that time),
+        ``text``, ``service``, ``only_new``, ``only_rare``, ``noise`` (hide, show, only), ``course``.
+        """
+        return self.explorer.listing(**options)
+
+    def template(self, template_id: str, **options: Any) -> dict[str, Any]:
+        """As in templates, plus {"entities", "sample", "alias_of", "alias_by", "versions", "aliases", "split_into",
+        "edits", "parameters": [{"position", "name", "type", "distinct", "top", "quantiles"}], "sampled", "hosts",
+        "histogram", "hits": [latest lines]}. The beginning of an id will do. ``from_`` and ``to`` choose the lines."""
+        return self.explorer.detail(template_id, **options)
+
+    def template_drift(self, **options: Any) -> dict[str, Any]:
+        """{"baseline": [from, to], "compared": [from, to], "new", "vanished", "changed": [template, "before", "after",
+        "rate_before", "rate_after", "score"]}. ``from_``, ``to``, ``baseline`` (its start)."""
+        return self.explorer.drift(**options)
+
+    def edit_template(self, kind: str, template_id: str = "", **members: Any) -> dict[str, Any]:
+        """rename (``label``), merge (``into``, ``force``), split (``parameter``), noise (``on``) or undo (``undoes``);
+        ``by`` and ``note`` say who and why. Returns the entry of the log; a running worker applies it in a second."""
+        from logsense.editing import Wish, edit
+
+        return edit(self.explorer, Wish(kind, template_id, **members))
+
+    def template_edits(self) -> list[dict[str, Any]]:
+        """Every edit, newest first: {"edit", "kind", "id", "at", "by", "note", …, "holds"}."""
+        from logsense.explorer import edit_dict
+
+        log = self.explorer.log.read()
+        return [edit_dict(edit, log) for edit in reversed(log)]
 
     # -- forecasts, hosts, metrics ------------------------------------------------------------------------------
 
@@ -366,38 +367,42 @@ class Workspace:
             "hosts": len(hosts),
             "templates": sum(not t.alias_of for t in self.index.templates()),
             "anomalies": [signal_dict(s) for s in sorted(strongest, key=lambda s: s.start_ns)],
+            "silenced": self.silenced(),
         }
+
+    def silenced(self) -> list[dict[str, Any]]:
+        """Maintenance and suppression now: {"kind", "reason", "hosts", "services", "until", "signals": n}."""
+        from logsense.diagnosis import silenced
+
+        return [
+            {"kind": kind, "reason": rule.reason, "hosts": list(rule.hosts), "services": list(rule.services),
+             "until": iso(end) if end else None, "signals": count}
+            for kind, rule, end, count in silenced(self.data, self.settings.section("silence"), time.time_ns())
+        ]  # fmt: skip
 
     # -- state of the service -----------------------------------------------------------------------------------
 
     def doctor(self) -> list[dict[str, Any]]:
         """Per source: {"source", "accepted", "parsed", "unparsed", "late", "future", "dropped", "last", "format",
-        "advice": "what to do about it, '' when all is well"}."""
-        rows = {name: dict(row) for name, row in self.index.source_stats().items()}
-        for name, counts in self.intake_stats().items():
-            if name != "metrics" or counts.get("dropped"):
-                rows.setdefault(name, {})["dropped"] = counts.get("dropped", 0)
-        answer = [doctor_row(name, row) for name, row in sorted(rows.items())]
-        refused = self.index.dead_letters() if hasattr(self.index, "dead_letters") else 0
-        if refused:
-            advice = (
-                f"The index refused {refused} documents for their content; its dead letters hold them and the reasons."
-            )
-            answer.append({**doctor_row("index", {}), "advice": advice})
-        return answer
+        "advice": "what to do about it, '' when all is well"}. What holds up the index is a row ``index``."""
+        from logsense.advice import doctor_rows
+
+        return doctor_rows(self.index, self.data, self.intake_stats(), self.channels())
 
     def ready(self) -> dict[str, Any]:
-        """{"ready": bool, "checks": {"index": "ok", "worker": "ok|starting|down: why", "models": "ok|loading",
-        "spool": {"backlog_bytes": n}}}."""
-        worker = self._worker_state()
-        try:
-            self.index.time_range()
-            index = "ok"
-        except LogsenseError as error:
-            index = f"down: {error.what}"
-        checks = {"index": index, "worker": worker, "models": (self._beside or self)._models_state,
+        """{"ready": bool, "checks": {"index": "ok|down: why|waiting: why", "worker": "ok|starting|down: why",
+        "models": "ok|loading", "spool": {"backlog_bytes": n}},
+        "problems": [{"check": "index", "what", "why", "where", "fix", "since"}]}.
+
+        An index that answers questions may still take no writes: then it is not ready, and ``problems`` says why.
+        """
+        service = self._beside or self
+        problems = index_problems(self.index, self.data)
+        index = f"{problems[0]['state']}: {problems[0]['what']}" if problems else "ok"
+        worker = worker_state(service.data)
+        checks = {"index": index, "worker": worker, "models": service._models_state,
                   "spool": {"backlog_bytes": self.backlog_bytes()}}  # fmt: skip
-        return {"ready": index == "ok" and worker == "ok", "checks": checks}
+        return {"ready": index == "ok" and worker == "ok", "checks": checks, "problems": problems}
 
     def models(self) -> list[dict[str, Any]]:
         """{"name", "version", "in_use", "created", "card": {…}}."""
@@ -423,24 +428,15 @@ class Workspace:
             self.search("is anything wrong with the service", limit=1)
         self._models_state = "ok"
 
-    def _worker_state(self) -> str:
-        try:
-            age = time.time() - ((self._beside or self).data / HEARTBEAT).stat().st_mtime
-        except OSError:
-            return "starting"
-        return "ok" if age < HEARTBEAT_LIMIT_S else f"down: no sign of life for {age:.0f} s"
-
     def _record(self, log_id: str) -> LogRecord:
         record = self.index.get_log(log_id)
         if record is None:
             raise NotFound(f"There is no line {log_id!r}.", why="it was never indexed, or its day was deleted")
         return record
 
-    def _get_incident(self, incident_id: str, *, effective: bool = True) -> Incident:
-        incident = self.index.get_incident(incident_id)
-        if incident is None:
-            raise NotFound(f"There is no incident {incident_id!r}.", fix="`logsense incidents` lists them")
-        return self._effective(incident) if effective else incident
+    def _get_incident(self, incident_id: str) -> Incident:
+        incident = handling.find(self.index, incident_id)
+        return self._effective(incident)
 
     def _effective(self, incident: Incident) -> Incident:
         from logsense.incidents import effective
@@ -486,7 +482,7 @@ class Workspace:
             rank.setdefault(hit.record.template_id, len(rank))
         scored = []
         for incident in self.index.incidents(query.from_ns, query.to_ns):
-            shared = [rank[t] for t in incident.template_ids if t in rank]
+            shared = [rank[t] for t in incident.template_ids if t in rank and not incident.merged_into]
             if shared and (not query.hosts or set(query.hosts) & set(incident.hosts)):
                 scored.append((min(shared), -incident.start_ns, incident))
         return [incident_brief(self._effective(i)) for _, _, i in sorted(scored, key=lambda s: s[:2])[:5]]

@@ -42,7 +42,8 @@ ARTIFACT = f"org.elasticsearch.distribution.integ-test-zip:elasticsearch:{VERSIO
 HEAP = os.environ.get("LOGSENSE_ELASTICSEARCH_HEAP", "512m")
 REQUIRED = "elasticsearch" in os.environ.get("LOGSENSE_TEST_REQUIRE", "")
 FETCH_S = 600
-START_S = 120
+START_S = 240  # 20 s on a quiet machine
+LONGEST_MB = 16
 USER = ("logsense", "a long password")
 
 
@@ -131,7 +132,9 @@ class Server:
         (self.home / "config" / "elasticsearch.yml").write_text(
             f"cluster.name: logsense-test\nnode.name: test\ndiscovery.type: single-node\nnetwork.host: 127.0.0.1\n"
             f"http.port: {self.port}\ntransport.port: {free_port()}\nxpack.security.enabled: {str(secure).lower()}\n"
-            "cluster.routing.allocation.disk.threshold_enabled: false\ncluster.max_shards_per_node: 8000\n",
+            "cluster.routing.allocation.disk.threshold_enabled: false\ncluster.max_shards_per_node: 8000\n"
+            # lower than the default of 100 MB, so that a request beyond it can be tried; ours are of 8 MiB
+            f"http.max_content_length: {LONGEST_MB}mb\n",
             encoding="utf-8",
         )
         (self.home / "tmp").mkdir()

@@ -89,6 +89,7 @@ def create_app(
     for resource in resources:
         app.include_router(resource, prefix="/api/v1", dependencies=[read])
     app.include_router(incidents.action_router(workspace), prefix="/api/v1", dependencies=[act])
+    app.include_router(templates.edit_router(workspace), prefix="/api/v1", dependencies=[act])
     app.include_router(elastic_search.router(workspace), dependencies=[read])
     app.include_router(health.router(workspace, registry, service, metrics_guard=read))
     if options.keys is not None:

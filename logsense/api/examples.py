@@ -30,6 +30,7 @@ INCIDENT_BRIEF = {
     "score": 14.2,
     "signals": 9,
     "cause": "The disk of db1 is full",
+    "merged_into": "",
 }
 METRIC_ID = "metric:db1/disk.used_percent{device=sda}@1772331240000000000"
 SENTENCE = {
@@ -124,12 +125,57 @@ TEMPLATE_BRIEF = {
     "first_seen": "2026-03-01T02:14:07Z",
     "last_seen": "2026-03-01T02:31:00Z",
     "keywords": ["space", "device", "file"],
+    "label": "WAL could not be written",
+    "noise": False,
+    "share": 0.0021,
+    "new": True,
+    "rare": False,
+    "merged": 1,
+}
+TEMPLATE_EDIT = {
+    "edit": 7,
+    "kind": "rename",
+    "id": "t-1c9e",
+    "at": "2026-03-01T02:40:00Z",
+    "by": "mira",
+    "note": "",
+    "label": "WAL could not be written",
+    "into": "",
+    "parameter": 0,
+    "on": True,
+    "undoes": 0,
+    "holds": True,
+}
+TEMPLATE_DRIFT = {
+    "baseline": ["2026-02-28T02:00:00Z", "2026-03-01T02:00:00Z"],
+    "compared": ["2026-03-01T02:00:00Z", "2026-03-01T02:31:00Z"],
+    "new": [{**TEMPLATE_BRIEF, "before": 0, "after": 52, "rate_before": 0.0, "rate_after": 0.028, "score": 86.7}],
+    "vanished": [],
+    "changed": [],
 }
 TEMPLATE = {
     **TEMPLATE_BRIEF,
     "entities": ["pg_wal"],
     "sample": HIT["message"],
     "alias_of": "",
+    "alias_by": "",
+    "split_of": "",
+    "versions": [{"version": 2, "template": TEMPLATE_BRIEF["template"], "seen": "2026-03-01T02:14:07Z"}],
+    "aliases": [{"id": "t-77c0", "template": "PANIC: could not write to file <*>", "count": 3, "by": "user"}],
+    "split_into": [],
+    "edits": [TEMPLATE_EDIT],
+    "parameters": [
+        {
+            "position": 1,
+            "name": "file",
+            "type": "path",
+            "distinct": 41,
+            "top": [["pg_wal/xlogtemp.4711", 2]],
+            "quantiles": [],
+        }
+    ],
+    "sampled": 52,
+    "hosts": [{"host": "db1", "count": 52, "course": HISTOGRAM}],
     "histogram": HISTOGRAM,
     "hits": [HIT],
 }
@@ -164,6 +210,16 @@ OVERVIEW = {
     "signals": 9,
     "hosts": 4,
     "templates": 212,
+    "silenced": [
+        {
+            "kind": "maintenance",
+            "reason": "new disks",
+            "hosts": ["db2"],
+            "services": [],
+            "until": "2026-03-01T04:00:00Z",
+            "signals": 3,
+        }
+    ],
     "anomalies": [
         {"@timestamp": "2026-03-01T02:14:00Z", "text": "disk.used_percent at 100", "score": 7.5, "host": "db1"}
     ],
@@ -190,6 +246,7 @@ MODEL = {
 READY = {
     "ready": True,
     "checks": {"index": "ok", "worker": "ok", "models": "ok", "spool": {"backlog_bytes": 0}},
+    "problems": [],
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Query
 
@@ -13,6 +13,10 @@ from logsense.errors import BadInput
 from logsense.timefmt import parse_time
 
 _MAX_NS = 2**63 - 1  # what the index can hold: the year 2262
+
+
+#: Of what logsense says; lines, names and notes stay as they are.
+Language = Annotated[Literal["en", "zh"], Query(description="Language of titles and summaries")]
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,7 @@ class IncidentBrief(Shape):
     score: float = 0.0
     signals: int = 0
     cause: str = ""
+    merged_into: str = Field("", description="The incident that it is part of since people merged it")
 
 
 class Histogram(Shape):
@@ -213,32 +214,122 @@ class Evidence(Shape):
     """What an evidence id stands for, with the thing itself in further members."""
 
     id: str = Field(examples=["line:9f2c"])
-    type: Literal["line", "template", "metric", "signal"]
+    type: Literal["line", "template", "metric", "signal", "incident"]
     title: str
 
 
 class TemplateBrief(Shape):
-    """A mined message template."""
+    """A mined message template, with the templates that were merged into it."""
 
     id: str
     template: str
+    label: str = Field("", description="the name that people gave it")
+    noise: bool = Field(False, description="people say that it means nothing: it raises no signal")
     version: int = 1
     count: int = 0
+    share: float = Field(0.0, description="of all lines of the time asked for")
     level: str = ""
     service: str = ""
     first_seen: str | None = ""
     last_seen: str | None = ""
+    new: bool = Field(False, description="first seen lately, or since `from`")
+    rare: bool = False
+    merged: int = Field(0, description="templates that were merged into it")
     keywords: list[str] = []
+    course: Histogram | None = Field(None, description="every step, also those without lines")
+
+
+class TemplateAlias(Shape):
+    """A template that another one took over."""
+
+    id: str
+    template: str
+    count: int
+    by: str = Field("miner", examples=["miner", "user"])
+
+
+class TemplateVersion(Shape):
+    """What a template read like, and when it first did."""
+
+    version: int
+    template: str
+    seen: str
+
+
+class TemplateParameter(Shape):
+    """A variable of a template over the latest lines."""
+
+    position: int = Field(description="counted from 1")
+    name: str = Field("", description="its key or the word before it")
+    field: str = Field("", description="the field of the lines that holds it", examples=["source.ip"])
+    type: str = Field(examples=["ip", "integer", "duration", "word"])
+    distinct: int
+    top: list[tuple[str, int]]
+    quantiles: list[float] = Field([], description="0, ¼, ½, ¾, 1; durations in seconds, sizes in bytes")
+
+
+class TemplateEdit(Shape):
+    """One change that somebody made."""
+
+    edit: int
+    kind: Literal["rename", "merge", "split", "noise", "undo"]
+    id: str
+    at: str
+    by: str = ""
+    note: str = ""
+    label: str = ""
+    into: str = ""
+    parameter: int = 0
+    on: bool = True
+    undoes: int = 0
+    holds: bool = Field(True, description="false when it was undone")
+
+
+class HostCourse(Shape):
+    """A template's lines on one host."""
+
+    host: str
+    count: int
+    course: Histogram
 
 
 class TemplateDetail(TemplateBrief):
-    """A template with its course over time and its latest lines."""
+    """A template in full: lineage, parameters, course over time and latest lines."""
 
     entities: list[str] = []
     sample: str = ""
     alias_of: str = ""
+    alias_by: str = Field("", description="`user`, or empty for the miner")
+    split_of: str = ""
+    versions: list[TemplateVersion] = []
+    aliases: list[TemplateAlias] = []
+    split_into: list[dict[str, Any]] = []
+    edits: list[TemplateEdit] = []
+    parameters: list[TemplateParameter] = []
+    sampled: int = Field(0, description="lines that the parameters were read from")
+    hosts: list[HostCourse] = []
     histogram: Histogram | None = None
     hits: list[LogHit] = []
+
+
+class DriftedTemplate(TemplateBrief):
+    """A template that comes more or less often than before."""
+
+    before: int
+    after: int
+    rate_before: float = Field(description="lines a second")
+    rate_after: float
+    score: float = Field(description="-log10 of the chance that the difference comes by itself")
+
+
+class TemplateDrift(Shape):
+    """What changed between two times."""
+
+    baseline: tuple[str, str]
+    compared: tuple[str, str]
+    new: list[DriftedTemplate]
+    vanished: list[DriftedTemplate]
+    changed: list[DriftedTemplate]
 
 
 class Reason(Shape):
@@ -297,6 +388,17 @@ class Anomaly(Shape):
     host: str = ""
 
 
+class Silenced(Shape):
+    """Planned maintenance or suppression that is on: its signals are kept and counted, and call nobody."""
+
+    kind: Literal["maintenance", "suppression"]
+    reason: str
+    hosts: list[str] = []
+    services: list[str] = []
+    until: str | None = None
+    signals: int = 0
+
+
 class Overview(Shape):
     """The state of everything at a glance."""
 
@@ -311,6 +413,7 @@ class Overview(Shape):
     hosts: int = 0
     templates: int = 0
     anomalies: list[Anomaly] = []
+    silenced: list[Silenced] = []
 
 
 class SourceHealth(Shape):
@@ -338,8 +441,21 @@ class ModelItem(Shape):
     card: dict[str, Any] = {}
 
 
+class ReadinessProblem(Shape):
+    """What holds it up, since when, and what to do about it."""
+
+    check: str
+    state: str
+    what: str
+    why: str
+    where: str
+    fix: str
+    since: str | None
+
+
 class Readiness(Shape):
     """Whether the service can do its work, and what holds it up."""
 
     ready: bool
     checks: dict[str, Any]
+    problems: list[ReadinessProblem] = []

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from logsense import __version__
-from logsense.cli import ask, check, feed, keys, model, reindex, serve, shippers
+from logsense.cli import act, ask, check, feed, keys, model, notify, reindex, serve, shippers, templates
 
 app = typer.Typer(
     name="logsense",
@@ -34,7 +34,7 @@ def _root(
     pass
 
 
-for module in (serve, feed, ask, model, check, keys, shippers, reindex):
+for module in (serve, feed, ask, act, model, check, keys, notify, shippers, reindex, templates):
     module.add_to(app)
 
 

@@ -1,4 +1,4 @@
-"""Commands that answer: search, incidents, diagnose, forecast, templates, doctor."""
+"""Commands that answer: search, incidents, diagnose, forecast, doctor."""
 
 from __future__ import annotations
 
@@ -27,6 +27,20 @@ from logsense.cli.common import (
 From = Annotated[str | None, typer.Option("--from", metavar="TIME", help="2026-11-24T03:00Z, an epoch, or -15m.")]
 To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="End of the range (exclusive).")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=0, max=10_000, help="Most entries to show.")]
+Lang = Annotated[str, typer.Option("--lang", help="Language of titles and summaries: en or zh.")]
+# What stands between the parts of an incident.
+_HEADS = {
+    "en": (
+        "still going on",
+        "What happened",
+        "Against it",
+        "Check next",
+        "Other possible causes",
+        "Not looked at",
+        "Evidence",
+    ),
+    "zh": ("仍在持续", "经过", "反面证据", "下一步检查", "其他可能原因", "未检查", "证据"),
+}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -34,7 +48,6 @@ def add_to(app: typer.Typer) -> None:
     app.command()(incidents)
     app.command()(diagnose)
     app.command()(forecast)
-    app.command()(templates)
     app.command()(doctor)
 
 
@@ -125,18 +138,28 @@ def incidents(
     from_: From = None,
     to: To = None,
     limit: Limit = 50,
+    form: Annotated[
+        str, typer.Option("--format", help="Of one incident: text, markdown or html, to paste into a ticket.")
+    ] = "",
+    lang: Lang = "en",
     data: Data = DEFAULT_DATA,
     config: Config = None,
     tenant: Tenant = DEFAULT_TENANT,
     json: Json = False,
 ) -> None:
     """List incidents, or explain one: what broke, since when, why, and what to check next."""
+    from logsense.wording import in_language, summary
+
     space = workspace(data, config, tenant)
-    if incident_id:
-        incident = space.incident(incident_id)
-        print_json(incident) if json else print_incident(incident)
+    if incident_id and form:
+        typer.echo(visible(summary(space, incident_id, form, lang)), nl=False)
         return
-    rows = space.incidents(from_=_time(from_, "--from"), to=_time(to, "--to"), status=status, limit=limit)
+    if incident_id:
+        incident = in_language(space.incident(incident_id), lang)
+        print_json(incident) if json else print_incident(incident, lang)
+        return
+    found = space.incidents(from_=_time(from_, "--from"), to=_time(to, "--to"), status=status, limit=limit)
+    rows = in_language(found, lang)
     if json:
         print_json(rows)
         return
@@ -154,15 +177,16 @@ def incidents(
     )  # fmt: skip
 
 
-def print_incident(incident: dict[str, Any]) -> None:
+def print_incident(incident: dict[str, Any], lang: str = "en") -> None:
     from rich.padding import Padding
     from rich.text import Text
 
     out = console()
+    going_on, happened, against, check_next, others_are, not_examined, evidence = _HEADS[lang]
     severity = incident["severity"]
     out.print(Text.assemble((f"{incident['id']}  ", "bold"), (f"{severity}  ", SEVERITY_STYLE[severity]),
                             (f"{incident['status']}  ", "dim"), (visible(incident["title"]), "bold")))  # fmt: skip
-    end = f" to {short_time(incident['end'])}" if incident["end"] else ", still going on"
+    end = f" to {short_time(incident['end'])}" if incident["end"] else f", {going_on}"
     out.print(Text(f"{short_time(incident['start'])}{end}  ·  {visible(', '.join(incident['hosts']))}", "dim"))
     cited: dict[str, int] = {}
 
@@ -175,14 +199,14 @@ def print_incident(incident: dict[str, Any]) -> None:
         role = sentence["role"] if sentence["role"] in ("timeline", "against", "next", "not_examined") else "first"
         parts.setdefault(role, []).append(with_marks(sentence))
     out.print(Padding(Text(" ").join(parts.get("first", [])), (1, 2)))
-    for role, title in (("timeline", "What happened"), ("against", "Against it"), ("next", "Check next")):
+    for role, title in (("timeline", happened), ("against", against), ("next", check_next)):
         if role in parts:
             out.print(Text(title, "bold"))
             for line in parts[role]:
                 out.print(Padding(line, (0, 4)))
     others = incident["hypotheses"][1:4]
     if others:
-        out.print(Text("Other possible causes", "bold"))
+        out.print(Text(others_are, "bold"))
         for h in others:
             out.print(
                 Padding(
@@ -190,22 +214,26 @@ def print_incident(incident: dict[str, Any]) -> None:
                 )
             )
     if incident["not_examined"]:
-        out.print(Text(visible("Not looked at: " + "; ".join(incident["not_examined"])), "yellow"))
+        out.print(Text(visible(f"{not_examined}: " + "; ".join(incident["not_examined"])), "yellow"))
     if cited:
-        out.print(Text("Evidence", "bold"))
+        out.print(Text(evidence, "bold"))
         out.print(Padding(Text(visible("  ".join(f"[{n}] {e}" for e, n in cited.items())), "dim"), (0, 4)))
 
 
 def diagnose(
     from_: From = None,
     to: To = None,
+    lang: Lang = "en",
     data: Data = DEFAULT_DATA,
     config: Config = None,
     tenant: Tenant = DEFAULT_TENANT,
     json: Json = False,
 ) -> None:
     """Rank what may have gone wrong in a time range, with evidence for and against."""
-    answer = workspace(data, config, tenant).diagnose(_time(from_, "--from"), _time(to, "--to"))
+    from logsense.wording import in_language
+
+    space = workspace(data, config, tenant)
+    answer = in_language(space.diagnose(_time(from_, "--from"), _time(to, "--to")), lang)
     if json:
         print_json(answer)
         return
@@ -236,27 +264,6 @@ def forecast(
         ),
         empty="No forecasts yet: they start once a host has sent lines or metrics for some minutes.",
     )  # fmt: skip
-
-
-def templates(
-    order: Annotated[str, typer.Option(help="count, new or last.")] = "count",
-    limit: Limit = 40,
-    data: Data = DEFAULT_DATA,
-    config: Config = None,
-    tenant: Tenant = DEFAULT_TENANT,
-    json: Json = False,
-) -> None:
-    """List the message types that were mined."""
-    rows = workspace(data, config, tenant).templates(limit=limit, order=order)
-    if json:
-        print_json(rows)
-        return
-    table(
-        "",
-        [">count", "id", "service", "level", "template"],
-        ((r["count"], r["id"], r["service"], r["level"], r["template"]) for r in rows),
-        empty="No templates yet.",
-    )
 
 
 def doctor(

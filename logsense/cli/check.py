@@ -20,10 +20,11 @@ def add_to(app: typer.Typer) -> None:
 
 def formats(
     check: Annotated[bool, typer.Option("--check", help="Run every sample of every format.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As the table of docs/formats.md.")] = False,
     json: Json = False,
 ) -> None:
     """List the log formats that are understood; a format is one TOML file with its own samples."""
-    from logsense.parse import check_formats, list_formats
+    from logsense.parse import check_formats, formats_table, list_formats
 
     if check:
         problems = check_formats()
@@ -32,6 +33,9 @@ def formats(
         )
         if problems:
             raise typer.Exit(1)
+        return
+    if markdown:
+        typer.echo(formats_table())
         return
     rows = [{"name": f.name, "title": f.title, "samples": f.samples} for f in list_formats()]
     if json:

@@ -14,6 +14,7 @@ from logsense.cli.common import DEFAULT_DATA, Config, Data, console
 def add_to(app: typer.Typer) -> None:
     app.command()(serve)
     app.command(hidden=True)(worker)
+    app.command(hidden=True)(parser)
     app.command()(demo)
 
 
@@ -56,12 +57,24 @@ def serve(
     typer.echo("logsense has stopped; everything accepted is kept.")
 
 
-def worker(data: Data = DEFAULT_DATA, config: Config = None) -> None:
+def worker(
+    data: Data = DEFAULT_DATA,
+    config: Config = None,
+    parent: Annotated[int, typer.Option(help="Process without which it ends [whoever starts it].")] = 0,
+) -> None:
     """Move lines from the spools to the indexes of all tenants (started by `serve`)."""
     from logsense.config import load_settings
     from logsense.workers import Workers
 
-    Workers(data, load_settings(config)).run()
+    Workers(data, load_settings(config), beside=True, config=config).run(parent)
+
+
+def parser(data: Data = DEFAULT_DATA, config: Config = None) -> None:
+    """Parse the lines in the spool for the worker (started by it)."""
+    from logsense.config import load_settings
+    from logsense.front_process import serve_front
+
+    serve_front(data, load_settings(config))
 
 
 def demo(

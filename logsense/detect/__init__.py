@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from logsense.detect.alerts import Alerts
 from logsense.detect.log_anomaly import LogAnomaly
 from logsense.detect.metric_anomaly import MetricAnomaly
 from logsense.detect.options import LogAnomalyOptions, MetricAnomalyOptions, WindowOptions
@@ -9,6 +10,7 @@ from logsense.detect.windows import FOREVER, Window, Windows, derived_points
 
 __all__ = [
     "FOREVER",
+    "Alerts",
     "LogAnomaly",
     "LogAnomalyOptions",
     "MetricAnomaly",

@@ -14,6 +14,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from logsense.record import LogRecord
 
@@ -78,19 +79,22 @@ class Dependencies:
     def learn(self, records: Iterable[LogRecord]) -> None:
         """Look at a batch, in any order. Never raises on content."""
         self._edges, self._unsaved = None, True
+        places, seen = self._places, self._looked
         for record in records:
-            if not record.host:
+            host = record.host
+            if not host:
                 continue
-            self._identify(record)
-            if (place := (record.host, record.service)) not in self._places and len(self._places) < MAX_PLACES:
-                self._places.add(place)
+            if record.timestamp_ns // SPAN_NS % EVERY <= 1:
+                self._identify(record)
+            if (place := (host, record.service)) not in places and len(places) < MAX_PLACES:
+                places.add(place)
                 for product in products(record.service):
-                    self._runs.setdefault(product, set()).add(record.host)
-            if record.host not in self.hosts and len(self.hosts) < MAX_PLACES:
-                self.hosts.add(record.host)
-            looked = self._looked.get((record.host, record.template_id), 0)
-            if len(self._looked) < MAX_PLACES * 20 or looked:
-                self._looked[record.host, record.template_id] = looked + 1
+                    self._runs.setdefault(product, set()).add(host)
+            if host not in self.hosts and len(self.hosts) < MAX_PLACES:
+                self.hosts.add(host)
+            looked = seen.get(what := (host, record.template_id), 0)
+            if looked or len(seen) < MAX_PLACES * 20:
+                seen[what] = looked + 1
             if looked < 20 or looked % 50 == 0:
                 self._look(record)
 
@@ -114,9 +118,12 @@ class Dependencies:
                 self.addresses.setdefault(found.group(), host)
             else:
                 self._count(self._called_by if _CALLER.search(before) else self._calls, host, found.group())
+        hosts = self.hosts
+        if not any(name in hosts or _host_like(name) for name in _NAME.findall(message)):
+            return  # nearly all lines: their words are looked up, and no match object is made for each
         for found in _NAME.finditer(message):
             name = found.group()
-            if name != host and (name in self.hosts or _HOST_LIKE.fullmatch(name)):  # it may become known later
+            if name != host and (name in hosts or _host_like(name)):  # it may become known later
                 before = message[max(0, found.start() - 40) : found.start()]
                 self._count(self._called_by if _CALLER.search(before) else self._calls, host, name)
 
@@ -268,7 +275,12 @@ class Dependencies:
         self._unsaved = False
 
 
+@lru_cache(maxsize=16_384)
+def _host_like(name: str) -> bool:
+    return _HOST_LIKE.fullmatch(name) is not None
+
+
 def products(text: str) -> set[str]:
     """Words of a text that may name a product, one name for each: ``mariadb-slow`` -> {"mysql"}."""
-    words = {word.lower() for word in _WORD.findall(text[:1200])} - COMMON
+    words = set(_WORD.findall(text[:1200].lower())) - COMMON
     return {ALIASES.get(word, word) for word in words}

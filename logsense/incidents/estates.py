@@ -21,7 +21,10 @@ class Estates:
         """Look at a batch, in any order. Never raises on content."""
         parts: dict[str, list[LogRecord]] = {}
         for record in records:
-            parts.setdefault(record.pipeline, []).append(record)
+            part = parts.get(record.pipeline)
+            if part is None:
+                part = parts[record.pipeline] = []
+            part.append(record)
         for pipeline, mine in parts.items():
             if pipeline not in self._by_pipeline and len(self._by_pipeline) >= MAX_ESTATES:
                 continue

@@ -10,6 +10,7 @@ from logsense.record import Signal
 #: Decades by which a kind is rarer on healthy systems than its own statistics say. Error lines, deaths of
 #: services and unknown errors seldom come without trouble; traffic and single metrics move for many reasons.
 PRIOR = {
+    "alert": 0.0,
     "log.unit": 1.5,
     "log.severity": 1.0,
     "log.new": 0.5,

@@ -6,9 +6,10 @@ import json
 import math
 import re
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 
+from logsense.incidents.decisions import Decision
 from logsense.incidents.evidence import PRIOR, aspect, strength
 from logsense.incidents.naming import severity_of, title_of
 from logsense.incidents.options import IncidentOptions
@@ -65,6 +66,7 @@ class Incidents:
         self.related: Related = related or (lambda a, b: False)
         self.similarity = similarity
         self.next_number = 1
+        self.decided = 0  # number of the last decision of people that was applied
         self._active: list[Group] = []
         self._closed: list[Group] = []
 
@@ -92,6 +94,61 @@ class Incidents:
         self._open_due(now_ns, changed, by_host)
         self._expire(now_ns, changed, by_host)
         return [self.incident(g) for g in sorted(changed.values(), key=lambda g: (g.start_ns, g.id)) if g.id]
+
+    def decide(self, decision: Decision, signals: Sequence[Signal] = ()) -> list[Incident]:
+        """Apply a merge or a split; ``signals`` are those of the incident that is split. Returns what changed.
+
+        What makes no sense any more (an incident that is not remembered, a split that would leave nothing) changes
+        nothing. Applying a decision again changes nothing either.
+        """
+        if decision.number <= self.decided:
+            return []
+        self.decided = decision.number
+        group = self._by_id(decision.incident)
+        if group is None:
+            return []
+        if decision.kind == "merge":
+            into = self._by_id(decision.into)
+            return self._decide_merge(group, into) if into is not None and into is not group else []
+        return self._decide_split(group, decision, signals)
+
+    def _by_id(self, incident_id: str) -> Group | None:
+        return next((g for g in [*self._active, *self._closed] if g.id == incident_id), None)
+
+    def _decide_merge(self, group: Group, into: Group) -> list[Incident]:
+        gone = self.incident(group)
+        gone.status, gone.end_ns, gone.merged_into = "resolved", group.end_ns or group.last_ns, into.id
+        if group.status == "open" and into.status != "open":
+            into.status, into.end_ns = "open", 0
+            self._closed = [g for g in self._closed if g is not into]
+            self._active.append(into)
+        elif into.end_ns:
+            into.end_ns = max(into.end_ns, group.end_ns)
+        self._merge(into, group, {})
+        self._closed = [g for g in self._closed if g is not group]
+        return [gone, self.incident(into)]
+
+    def _decide_split(self, group: Group, decision: Decision, signals: Sequence[Signal]) -> list[Incident]:
+        def leaves(signal: Signal) -> bool:
+            return signal.host in decision.hosts or signal.service in decision.services
+
+        parts = ([s for s in signals if not leaves(s)], [s for s in signals if leaves(s)])
+        if not all(parts):
+            return []
+        made = []
+        for part, identity in zip(parts, (group.id, f"inc-{self.next_number}"), strict=True):
+            first = min(part, key=lambda s: (s.start_ns, s.id))
+            one = Group(group.pipeline, first.start_ns, first.end_ns)
+            for signal in sorted(part, key=lambda s: (s.end_ns, s.start_ns, s.id)):
+                self._absorb(one, signal)
+            one.id, one.opened_ns, one.status = identity, group.opened_ns, group.status
+            one.end_ns = one.last_ns if group.end_ns else 0
+            made.append(one)
+        self.next_number += 1
+        for groups in (self._active, self._closed):
+            if any(g is group for g in groups):
+                groups[:] = [g for g in groups if g is not group] + made
+        return [self.incident(one) for one in made]
 
     def bar(self) -> float:
         """Joint score that opens an incident: once in so many windows on healthy data."""
@@ -304,7 +361,7 @@ class Incidents:
         if not row:
             return
         body = json.loads(row[0])
-        self.next_number = body["next"]
+        self.next_number, self.decided = body["next"], body.get("decided", 0)
         self._active = [_group(one) for one in body["active"]]
         self._closed = [_group(one) for one in body["closed"]]
 
@@ -313,6 +370,7 @@ class Incidents:
         db.execute("CREATE TABLE IF NOT EXISTS incidents_state (id INTEGER PRIMARY KEY, body TEXT)")
         body = {
             "next": self.next_number,
+            "decided": self.decided,
             "active": [asdict(group) for group in self._active],
             "closed": [asdict(group) for group in self._closed],
         }

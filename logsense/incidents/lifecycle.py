@@ -9,7 +9,7 @@ from logsense.errors import BadInput
 from logsense.incidents.grouping import jaccard
 from logsense.record import Action, Incident
 
-KINDS = ("ack", "resolve", "reopen", "feedback", "note")
+KINDS = ("ack", "resolve", "reopen", "feedback", "note", "merge", "split")
 VERDICTS = ("right_cause", "wrong_cause", "noise")
 
 
@@ -88,7 +88,8 @@ def resemblance(
     if one.template_ids or two.template_ids:
         words = jaccard(one.template_ids, two.template_ids)
         if similarity is not None and one.template_ids and two.template_ids:
-            words = max(words, similarity(one.template_ids, two.template_ids))
+            forth, back = similarity(one.template_ids, two.template_ids), similarity(two.template_ids, one.template_ids)
+            words = max(words, (forth + back) / 2)
     else:
         words = 0.0
     causes = [i.hypotheses[0].kind if i.hypotheses else "" for i in (one, two)]

@@ -12,8 +12,8 @@ PRODUCTS = {
 }  # fmt: skip
 # what tells people most: a death, then an error, then news; numbers and traffic last
 _KIND_WEIGHT = {
-    "log.unit": 4.0, "log.severity": 3.0, "log.new": 2.0, "metric.high": 1.0, "log.silence": 1.0, "log.rate": 0.5,
-    "metric.low": 0.5, "metric.change": 0.0,
+    "log.unit": 4.0, "alert": 3.5, "log.severity": 3.0, "log.new": 2.0, "metric.high": 1.0, "log.silence": 1.0,
+    "log.rate": 0.5, "metric.low": 0.5, "metric.change": 0.0,
 }  # fmt: skip
 
 

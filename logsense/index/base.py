@@ -113,12 +113,22 @@ DIFFERENCE_COLUMNS = (1, 4)
 
 
 def pack(record: LogRecord, max_message: int) -> Row:
-    """The row to store. A message longer than ``max_message`` characters is cut, and the row says so."""
+    """The row to store. A message longer than ``max_message`` characters is cut, and the row says so.
+
+    An original that holds the message is kept as what stands before and after it.
+    """
     fields_ = record.fields
     message, original = record.message, record.original
-    if len(message) > max_message or (original is not None and len(original) > max_message):
-        fields_ = {**fields_, "logsense.truncated": max(len(message), len(original or ""))}
-        message, original = message[:max_message], original[:max_message] if original is not None else None
+    around: str | tuple[str, str] | None = original
+    if original is not None:
+        if len(message) > max_message or len(original) > max_message:
+            fields_ = {**fields_, "logsense.truncated": max(len(message), len(original))}
+            message, original = message[:max_message], original[:max_message]
+        at = original.find(message) if message else -1
+        around = (original[:at], original[at + len(message) :]) if at >= 0 else original
+    elif len(message) > max_message:
+        fields_ = {**fields_, "logsense.truncated": len(message)}
+        message = message[:max_message]
     return (
         record.id,
         record.timestamp_ns,
@@ -129,7 +139,7 @@ def pack(record: LogRecord, max_message: int) -> Row:
         record.service,
         record.level,
         record.pipeline,
-        original,
+        around,
         record.outcome,
         record.template_id,
         list(record.parameters),  # copies: the caller may go on changing the record
@@ -141,6 +151,9 @@ def unpack(row: Row) -> LogRecord:
     """The record of one stored row; it shares nothing with the row."""
     record = LogRecord(*row)
     record.parameters, record.fields = list(record.parameters), dict(record.fields)
+    if record.original is not None and not isinstance(record.original, str):
+        before, after = record.original
+        record.original = f"{before}{record.message}{after}"
     return record
 
 
@@ -168,7 +181,14 @@ def facts(fields_: Mapping[str, Any]) -> list[str]:
     """The exact-match keys of a line's further fields; each element of a list is one."""
     found: list[str] = []
     for name, value in fields_.items():
-        if isinstance(value, (str, int, float)):
+        kind = value.__class__
+        if kind is str or kind is int:  # nearly all; what follows says the same in general
+            text = f"{name}={value}"
+            if len(text) <= MAX_KEY and text.isascii():
+                found.append(text)
+            elif kind is int or len(value) <= MAX_KEY:
+                found.append(fact(name, value))
+        elif isinstance(value, (str, int, float)):
             if not isinstance(value, str) or len(value) <= MAX_KEY:
                 found.append(fact(name, value))
         elif isinstance(value, (list, tuple)):

@@ -9,7 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from logsense.errors import LogsenseError
+from logsense.errors import IndexUnavailable, LogsenseError
+
+#: What SQLite says of a disk that is full, failing or read-only: it may pass, other errors do not.
+_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+
+
+def refusal(error: sqlite3.Error) -> type[LogsenseError]:
+    """The kind of error that people see: one that passes by itself when the disk is well again, or any other."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest is detail
+    return IndexUnavailable if code in _DISK else LogsenseError
 
 
 class Database:
@@ -24,7 +33,7 @@ class Database:
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(schema)
         except sqlite3.DatabaseError as error:
-            raise LogsenseError(
+            raise refusal(error)(
                 "the index database cannot be opened",
                 why=str(error),
                 where=str(path),
@@ -38,8 +47,9 @@ class Database:
             try:
                 yield self._db
             except sqlite3.Error as error:
-                raise LogsenseError(
-                    "the index database refused",
+                kind = refusal(error)
+                raise kind(
+                    "the index cannot be written" if kind is IndexUnavailable else "the index database refused",
                     why=str(error),
                     where=str(self.path),
                     fix="check free space there and that no other program holds the file",
@@ -71,10 +81,11 @@ class Database:
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
+                db.execute("COMMIT")
             except BaseException:
-                db.execute("ROLLBACK")
+                if db.in_transaction:  # a full disk ends it by itself
+                    db.execute("ROLLBACK")
                 raise
-            db.execute("COMMIT")
 
     def close(self) -> None:
         with self._lock:

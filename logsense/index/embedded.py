@@ -92,8 +92,9 @@ class EmbeddedIndex:
         counts = self._lines.terms(self._plan(query), field)
         if field == "template_id":
             merged: Counter[str] = Counter()
+            survivors = self._catalog.survivors()
             for template_id, count in counts.items():
-                merged[self._catalog.survivor(template_id)] += count
+                merged[survivors.get(template_id, template_id)] += count
             counts = merged
         return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[: max(0, size)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from logsense.index.base import Plan, Unit, combinations
 from logsense.index.text import MAX_WORD
@@ -36,7 +36,19 @@ def _schema() -> tantivy.Schema:
     builder.add_text_field("facts", tokenizer_name="raw", index_option="basic")
     builder.add_unsigned_field("at", fast=True)
     builder.add_unsigned_field("row", fast=True)
-    return builder.build()
+    return _without_norms(builder.build())
+
+
+def _without_norms(schema: tantivy.Schema) -> tantivy.Schema:
+    """The schema without field norms: a byte per line and field that only BM25 would read, and scores here are term
+    presence. The builder has no option for it, the schema's own description (what pickling would keep) does."""
+    parts: Any = schema.__reduce__()
+    make, (described,) = parts
+    for field in described["inner"]:
+        indexing = field["options"].get("indexing")
+        if indexing and "fieldnorms" in indexing:
+            indexing["fieldnorms"] = False
+    return make(described)
 
 
 def open_index(path: Path, *, create: bool) -> tantivy.Index:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from logsense.errors import LogsenseError
+from logsense.errors import IndexUnavailable
 from logsense.index.base import DAY_NS, SCALE, TERM_FIELDS, Plan
 from logsense.index.base import plan as make_plan
 from logsense.index.engine import compile_plan, compile_score
@@ -115,7 +115,7 @@ class Lines:
     # --- writing --------------------------------------------------------------------------------
 
     def write(self, records: Sequence[LogRecord], *, replay: bool) -> None:
-        """See ``Index.write_logs``. Raises LogsenseError when the disk refuses; then nothing may be acknowledged."""
+        """See ``Index.write_logs``. Raises IndexUnavailable when the disk refuses; then nothing may be acknowledged."""
         try:
             if replay:
                 records = list({record.id: record for record in records}.values())
@@ -384,8 +384,8 @@ def _chunk(
     return view.ordered(query, from_ns, until, skip=0, limit=count, newest_first=False), until
 
 
-def _refused(root: Path, error: Exception) -> LogsenseError:
-    return LogsenseError(
+def _refused(root: Path, error: Exception) -> IndexUnavailable:
+    return IndexUnavailable(
         "the index cannot be written",
         why=str(error)[:500],
         where=str(root),

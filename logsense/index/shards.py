@@ -280,7 +280,7 @@ class ShardWriter:
         document = self._document()
         add_text = document.add_text
         add_text("id", id_key(record.id))
-        add_text("message", indexable(message))
+        add_text("message", message if message.isascii() else indexable(message))
         if record.host:
             add_text("host", key(record.host))
         if record.service:

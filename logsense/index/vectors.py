@@ -7,7 +7,7 @@ search over every vector: 10^4 templates of 384 numbers are one matrix product o
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from logsense.index.state import State
@@ -62,9 +62,17 @@ class TemplateCatalog:
         self._refresh()
         return self._survivor.get(template_id, template_id)
 
+    def survivors(self) -> Mapping[str, str]:
+        """``survivor`` of every known template, looked up once: for those who ask about many."""
+        self._refresh()
+        return self._survivor
+
     def family(self, template_id: str) -> list[str]:
         """The survivor first, then every id that was merged into it."""
         self._refresh()
+        return self._relatives(template_id)
+
+    def _relatives(self, template_id: str) -> list[str]:
         target = self._survivor.get(template_id, template_id)
         return [target, *sorted(item for item in self._family.get(target, ()) if item != target)]
 
@@ -77,7 +85,7 @@ class TemplateCatalog:
         """Templates whose keywords or identifier parts hold one of the words, and whose lines may not."""
         self._refresh()
         found = {template_id for form in forms for template_id in self._by_word.get(form, ())}
-        return sorted({item for template_id in found for item in self.family(template_id)})
+        return sorted({item for template_id in found for item in self._relatives(template_id)})
 
 
 def _follow(template_id: str, alias_of: dict[str, str]) -> str:
@@ -135,9 +143,10 @@ class TemplateVectors:
         if not ids or k <= 0 or query.shape[0] != matrix.shape[1] or not np.isfinite(query).all():
             return []
         best: dict[str, float] = {}
+        survivors = self._catalog.survivors()
         similarities = matrix @ query
         for at in np.argsort(-similarities, kind="stable"):
-            survivor = self._catalog.survivor(ids[at])
+            survivor = survivors.get(ids[at], ids[at])
             if survivor not in best:
                 best[survivor] = float(similarities[at])
                 if len(best) == k:

@@ -11,11 +11,11 @@ Three steps, each online, bounded and deterministic:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from logsense.mine.masks import WILDCARD
-from logsense.mine.tokens import Roles, render
+from logsense.mine.tokens import Roles, render, without_digits
 from logsense.mine.tokens import split as split_tokens
 from logsense.mine.tree import TreeOptions, new_cluster, new_tree
 
@@ -65,6 +65,8 @@ class ServiceClusters:
         self.evictions = 0
         self._by_text: dict[str, int] = {}
         self._holes: dict[int, list[int]] = {}
+        #: Hole keys at which so many values were seen that the position became a variable → the survivor.
+        self._open: dict[int, int] = {}
         #: (layout, first token) → living clusters.
         self._first_tokens: dict[tuple[str, str], int] = {}
 
@@ -112,9 +114,13 @@ class ServiceClusters:
         same = self._by_text.get(cluster.text)
         if same is not None:  # a generalised template of another length renders to the same text
             return Outcome(self.resolve(same))
+        holes = list(self._hole_keys(cluster))
+        known = self._open_to(cluster, holes)
+        if known is not None:
+            return Outcome(known)
         self._file(cluster)
-        self._index(cluster)
-        changed = self._merge_around(cluster)
+        self._index(cluster, holes)
+        changed = self._merge_around(cluster, holes)
         return Outcome(self.resolve(cluster.number), born=True, changed=changed)
 
     def _skeleton(self, tokens: list[str], layout: str) -> list[str]:
@@ -192,37 +198,57 @@ class ServiceClusters:
         del self._drain.id_to_cluster[cluster.number]
         self._first_tokens[cluster.layout, cluster.first] -= 1
 
-    def _merge_around(self, cluster: Cluster) -> list[Cluster]:
+    def _merge_around(self, cluster: Cluster, holes: Sequence[tuple[int, int]]) -> list[Cluster]:
         changed: list[Cluster] = []
-        for hole, i in list(self._hole_keys(cluster)):
+        for hole, i in holes:
             alike = [n for n in self._holes.get(hole, ()) if self._differ_only_at(self.clusters[n - 1], cluster, i)]
             if len(alike) < self._options.merge_at:
                 continue
             keep, *others = (self.clusters[n - 1] for n in sorted(alike))
+            self._open[hole] = keep.number
             for gone in others:
                 self._unindex(gone)
                 self._alias(gone, keep)
             wider = [*keep.tokens[:i], WILDCARD, *keep.tokens[i + 1 :]]
             changed += [*others, *self._retext(keep, wider)]
-            break
+            # Now that this position varies, the template may differ from others in one more only.
+            keep = self.resolve(keep.number)
+            return changed + self._merge_around(keep, list(self._hole_keys(keep)))
         return changed
+
+    def _open_to(self, cluster: Cluster, holes: Sequence[tuple[int, int]]) -> Cluster | None:
+        """The template of which ``cluster`` is one more value, at a position that varied before."""
+        for hole, _ in holes:
+            number = self._open.get(hole)
+            if number is None:
+                continue
+            known = self.resolve(number)
+            if known.layout == cluster.layout and _covers(known.tokens, cluster.tokens):
+                return known
+        return None
 
     @staticmethod
     def _differ_only_at(a: Cluster, b: Cluster, i: int) -> bool:
         return a.layout == b.layout and a.tokens[:i] == b.tokens[:i] and a.tokens[i + 1 :] == b.tokens[i + 1 :]
 
     def _hole_keys(self, cluster: Cluster) -> Iterator[tuple[int, int]]:
-        """(key, position) of every position that may turn out to be a variable: not the first token, which is
-        nearly always the kind of message, and never a state."""
+        """(key, position) of every position that may turn out to be a variable: never a state. The first token, which
+        is nearly always the kind of message, and the only word of a message are one only where much else agrees, or
+        among those that differ in digits (``IRQ5``, ``IRQ7``)."""
         tokens, literal = cluster.tokens, sum(len(t) > 1 and t != WILDCARD for t in cluster.tokens)
-        for i in range(1, len(tokens)):
-            token = tokens[i]
-            if literal > 1 and token != WILDCARD and not self._roles.is_fixed(token):
-                yield hash((cluster.layout, i, *tokens[:i], "", *tokens[i + 1 :])), i
+        is_fixed, key = self._roles.is_fixed, [cluster.layout, "", *tokens]
+        for i, token in enumerate(tokens):
+            if token != WILDCARD and not is_fixed(token):
+                free = literal > (1 if i else self._options.agree_first)
+                kind = "" if free else without_digits(token)
+                if kind != token:
+                    key[1], key[i + 2] = str(i), kind
+                    yield hash(tuple(key)), i
+                    key[i + 2] = token
 
-    def _index(self, cluster: Cluster) -> None:
+    def _index(self, cluster: Cluster, holes: Sequence[tuple[int, int]] | None = None) -> None:
         self._by_text[cluster.text] = cluster.number
-        for hole, _ in self._hole_keys(cluster):
+        for hole, _ in self._hole_keys(cluster) if holes is None else holes:
             self._holes.setdefault(hole, []).append(cluster.number)
 
     def _unindex(self, cluster: Cluster) -> None:
@@ -245,4 +271,20 @@ class ServiceClusters:
                 self._unfile(cluster)
             else:
                 self._index(cluster)
+        self._reopen()
         self.keys = dict(keys)
+
+    def _reopen(self) -> None:
+        """Find the open positions again from the clusters that were merged."""
+        values: dict[tuple[int, int], set[str]] = {}
+        for cluster in self.clusters:
+            if cluster.merged_into:
+                for hole, i in self._hole_keys(cluster):
+                    values.setdefault((cluster.merged_into, hole), set()).add(cluster.tokens[i])
+        for (number, hole), seen in values.items():
+            if len(seen) >= self._options.merge_at - 1:
+                self._open[hole] = number
+
+
+def _covers(template: list[str], tokens: list[str]) -> bool:
+    return all(a in (b, WILDCARD) for a, b in zip(template, tokens, strict=True))

@@ -60,6 +60,8 @@ class MinerOptions:
     token_cache: int = 50_000
     #: Lines whose template is remembered by their text, for all services together. Changes speed only.
     line_cache: int = 200_000
+    #: Parameters that have a name become fields of their line: user.name, source.ip, labels.<key>.
+    fields: bool = True
     #: What may differ between lines of one template.
     tree: TreeOptions = field(default_factory=TreeOptions)
 
@@ -166,6 +168,11 @@ class Miner:
                 mine.keywords, mine.entities = list(template.keywords), list(template.entities)
                 mine.enriched_version = template.enriched_version
                 self._unsaved[mine.id] = line
+
+    def text_of(self, template_id: str) -> str:
+        """What the template reads now; nothing for an id that is not the miner's."""
+        line = self._ids.get(template_id)
+        return line.template.text if line else ""
 
     def templates(self) -> list[Template]:
         """Copies of all templates, aliases included."""

@@ -15,11 +15,15 @@ from logsense.mine.masks import WILDCARD, Words
 _TOKEN = re.compile(
     r"""(\s*)(<\*>|[=:,;()\[\]{}<>"'|]|[^\s=:,;()\[\]{}<>"'|]+?(?=\.*(?:$|[\s=:,;()\[\]{}<>"'|]))|\.+)"""
 )
+_DIGITS = re.compile(r"\d+")
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+# Protocols whose digit is part of the name: "IPv4" and "IPv6" are two things, "eth0" and "eth1" two of a kind.
+_VERSIONED = re.compile(r"(?i)ipv\d|[a-z]*v\d|sha\d+|md\d|utf\d+")
 _QUALIFIERS = re.compile(r"(?<=\w)[.$/](?=\w)")
 # Masking leaves such a token only where it is a status: "404", "40P01".
-_CODE = re.compile(r"\d+|(?=[A-Z]*\d)[\dA-Z]{5}")
+_CODE = re.compile(r"\d+|(?=(?:[A-Z]*\d){3})[\dA-Z]{5}")
 DELIMITERS = frozenset("=:,;()[]{}<>\"'|")
+_DETERMINERS = frozenset(("the", "a", "an", "this", "that", "all", "any", "its", "it"))
 _QUOTES = frozenset("\"'")
 _SIZE_UNITS = frozenset(("B", "KB", "kB", "MB", "GB", "TB", "PB", "KiB", "MiB", "GiB", "TiB"))
 
@@ -45,16 +49,23 @@ def render(tokens: Sequence[str], layout: str) -> str:
     return "".join(out)
 
 
+def without_digits(token: str) -> str:
+    """``token`` with every number in it replaced by ``#``: ``eth0`` and ``eth12`` give the same."""
+    return _DIGITS.sub("#", token)
+
+
 class Roles:
     """What a token may be, by its own form and by the tokens before it. See ``words.toml``."""
 
     def __init__(self, words: Words) -> None:
         self._words = words
         self.is_state = lru_cache(maxsize=65_536)(self._is_state)
+        #: Delimiters, full stops and states never become wildcards.
+        self.is_fixed = lru_cache(maxsize=65_536)(self._is_fixed)
         self.is_name = lru_cache(maxsize=65_536)(self._is_name)
 
     def _is_state(self, token: str) -> bool:
-        if token in self._words.methods or _CODE.fullmatch(token):
+        if token in self._words.methods or _CODE.fullmatch(token) or _VERSIONED.fullmatch(token):
             return True
         states = self._words.states
         # Of a qualified name only the end can be a state: action.SCREEN_OFF, but not app.MRAppMaster$Dispatcher.
@@ -65,15 +76,23 @@ class Roles:
         """An identifier rather than a word: it holds digits or inner punctuation other than hyphens."""
         return any(c.isdigit() or c in "._/@$#\\" for c in token.strip(".-"))
 
-    def is_fixed(self, token: str) -> bool:
-        """Delimiters and states never become wildcards."""
-        return token in DELIMITERS or self.is_state(token)
+    @staticmethod
+    def labels(one: Sequence[str], other: Sequence[str], i: int) -> bool:
+        """Whether the tokens ``i`` say which part of the program speaks: ``read_block:`` and ``write_block(``, but not
+        ``eth0:`` and ``eth1:``, which differ in digits only."""
+        if i + 1 >= len(other) or other[i + 1] not in (":", "("):
+            return False
+        return without_digits(one[i]) != without_digits(other[i])
+
+    def _is_fixed(self, token: str) -> bool:
+        return token in DELIMITERS or not token.strip(".") or self.is_state(token)
 
     def is_ordinary(self, token: str) -> bool:
         return token.lower() in self._words.ordinary
 
     def context(self, tokens: Sequence[str], i: int) -> str:
-        """What names the value at ``i``: ``key=`` or the noun before it; empty where nothing does."""
+        """What names the value at ``i``: ``key=``, the noun before it, or that with its colon; empty where nothing
+        does. "package: foo" gives a value, which says nothing of the word behind "package" elsewhere."""
         j = _before(tokens, i)
         if j < 0:
             return ""
@@ -81,10 +100,11 @@ class Roles:
             j -= 1
         if tokens[j] == "=":
             return tokens[j - 1].lower() + "=" if j else ""
+        colon = ""
         if tokens[j] == ":" and j:
-            j -= 1
+            j, colon = j - 1, ":"
         before = tokens[j].lower()
-        return before if before in self._words.introducers else ""
+        return before + colon if before in self._words.introducers else ""
 
     def ends(self, tokens: Sequence[str], i: int) -> bool:
         """Whether the phrase of token ``i`` ends with it: "user root by", "user root accepted", but not "user
@@ -110,7 +130,11 @@ class Roles:
         if context:
             return 2 if context.endswith("=") or self.ends(tokens, i) else 0  # "node joining the cluster"
         j = _before(tokens, i)
-        return 1 if j >= 0 and tokens[j].lower() in self._words.prepositions else 0
+        if j < 0 or tokens[j].lower() not in self._words.prepositions:
+            return 0
+        # "to stop the instance": what has an object is a verb.
+        acts = tokens[j].lower() == "to" and i + 1 < len(tokens) and tokens[i + 1].lower() in _DETERMINERS
+        return 0 if acts else 1
 
 
 def _before(tokens: Sequence[str], i: int) -> int:

@@ -20,15 +20,15 @@ from logsense.mine.tokens import Roles
 
 @dataclass(frozen=True, slots=True)
 class TreeOptions:
-    """How alike two lines must be. Chosen by leaving one of twelve systems out.
+    """How alike two lines must be. Chosen by leaving one of twelve systems out (``benchmarks/mine_constants.py``).
 
-    The accuracy is flat around these values: 1 or 6 words behind a preposition, 1 for names and merging at 3 or at 10
-    values change the mean GA and FGA by at most 0.001, 4 words for names cost 0.007 FGA; merging at 2 costs 0.05 GA,
-    never letting a wildcard meet a word or a preposition announce a value 0.02.
+    The accuracy is flat around these values: all others tried there change the mean GA by at most 0.001 and the mean
+    FGA by at most 0.007, but for merging at 2 values, which costs 0.05 GA. Never letting a wildcard meet a word or a
+    preposition announce a value costs 0.02 GA.
     """
 
     #: Literal words that must agree for a difference behind a preposition to count as one of value.
-    agree_preposition: int = 4
+    agree_preposition: int = 6
     #: The same where both tokens look like names (digits or punctuation in them), wherever they stand.
     agree_name: int = 2
     #: The same for a wildcard meeting a word.
@@ -38,6 +38,8 @@ class TreeOptions:
     #: Templates in one leaf; further lines there share one template per set of states, because so many of them
     #: mean free text, and every one is compared with a new line.
     max_leaf: int = 100
+    #: Literal words besides the first that must agree for the first to become a variable.
+    agree_first: int = 4
     #: Distinct values at one position of otherwise equal templates that make it a variable.
     merge_at: int = 4
 
@@ -52,6 +54,11 @@ def new_cluster(tokens: Sequence[str], number: int) -> Any:
     from drain3.drain import LogCluster
 
     return LogCluster(list(tokens), number)
+
+
+#: The tokens of a line that can never be a value, with their places: two lines of one template have the same.
+Fixed = tuple[tuple[int, str], ...]
+_NOTHING: tuple[Sequence[str], Fixed] = ((), ())
 
 
 @cache
@@ -70,20 +77,36 @@ def _value_drain() -> Any:
             super().__init__(depth=5, sim_th=0.0, max_children=options.max_children, param_str=WILDCARD)
             self.candidates = 0
             self._options, self._roles = options, roles
+            #: Cluster id → the tokens it had when its fixed ones were looked up, and those.
+            self._known_fixed: dict[int, tuple[Sequence[str], Fixed]] = {}
 
         def fast_match(
             self, cluster_ids: Sequence[int], tokens: list[str], sim_th: float, include_params: bool
         ) -> LogCluster | None:
             best, best_key = None, (-1, -1)
+            wanted, layout, alive, known = self._fixed(tokens), tokens[0], self.id_to_cluster, self._known_fixed
             for cluster_id in cluster_ids:
-                cluster = self.id_to_cluster.get(cluster_id)
-                if cluster is None or cluster.log_template_tokens[0] != tokens[0]:
-                    continue  # merged away, or of another layout
+                cluster = alive.get(cluster_id)
+                if cluster is None:
+                    continue  # merged away
+                template = cluster.log_template_tokens
+                if template[0] != layout:
+                    continue
                 self.candidates += 1
-                agree = agreement(cluster.log_template_tokens, tokens, self._options, self._roles)
+                of, fixed = known.get(cluster_id, _NOTHING)
+                if of is not template:
+                    fixed = self._fixed(template)
+                    known[cluster_id] = template, fixed
+                if fixed != wanted:
+                    continue  # ``agreement`` would say None
+                agree = agreement(template, tokens, self._options, self._roles)
                 if agree is not None and agree > best_key:
                     best, best_key = cluster, agree
             return best
+
+        def _fixed(self, tokens: Sequence[str]) -> Fixed:
+            is_fixed = self._roles.is_fixed
+            return tuple([(i, token) for i, token in enumerate(tokens) if is_fixed(token)])
 
     return ValueDrain
 
@@ -97,25 +120,26 @@ def agreement(
     """
     words = wild = 0
     differ: list[int] = []
-    for i in range(1, len(tokens)):
-        a, b = template[i], tokens[i]
+    is_fixed = roles.is_fixed
+    # The first element is the layout, which the caller compared. Most candidates end at the first state that differs.
+    for i, (a, b) in enumerate(zip(template, tokens, strict=True)):
         if a == b:
             if a == WILDCARD:
                 wild += 1
-            elif len(a) > 1:
+            elif len(a) > 1 and i:
                 words += 1
+        elif is_fixed(a) or is_fixed(b):
+            return None
         else:
             differ.append(i)
     for i in differ:
         a, b = template[i], tokens[i]
-        if roles.is_fixed(a) or roles.is_fixed(b):
-            return None
         strength = roles.strength(tokens, i)
         if strength == 2:
             continue
         if WILDCARD in (a, b):
             needed = options.agree_wildcard
-        elif roles.is_name(a) and roles.is_name(b):
+        elif roles.is_name(a) and roles.is_name(b) and not roles.labels(template, tokens, i):
             needed = options.agree_name
         elif strength == 1 and not (roles.is_ordinary(a) or roles.is_ordinary(b)):
             needed = options.agree_preposition

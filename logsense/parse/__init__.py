@@ -2,7 +2,7 @@
 
 from logsense.parse.check import FormatProblem, check_formats
 from logsense.parse.ecs import to_ecs
-from logsense.parse.loader import FormatInfo, list_formats
+from logsense.parse.loader import FormatInfo, formats_table, list_formats
 from logsense.parse.options import ParseOptions, RedactOptions
 from logsense.parse.parser import Parser
 from logsense.parse.redact import Redactor
@@ -15,6 +15,7 @@ __all__ = [
     "RedactOptions",
     "Redactor",
     "check_formats",
+    "formats_table",
     "list_formats",
     "to_ecs",
 ]

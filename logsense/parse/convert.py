@@ -72,17 +72,19 @@ def ip(text: str) -> str | None:
     return text
 
 
-def unquote(text: str) -> str:
+def unquote(text: Any) -> str:
     """Quotes or back-ticks around a value, and the escapes that they need inside."""
+    text = str(text)
     if len(text) >= 2 and text[0] == text[-1] and text[0] in "'`\"":
         quote = text[0]
         return text[1:-1].replace("\\" + quote, quote).replace("\\n", "\n").replace("\\t", "\t")
     return text
 
 
-def nonzero(text: str) -> str | None:
+def nonzero(text: Any) -> str | None:
     """An error code; zero is none."""
-    return None if text.strip("0") == "" else text
+    code = str(text)
+    return None if code.strip("0") == "" else code
 
 
 def status(text: Any) -> int | None:
@@ -91,15 +93,32 @@ def status(text: Any) -> int | None:
     return value if value is not None and 100 <= value <= 599 else None
 
 
+#: IANA protocol numbers that flows really have.
+_PROTOCOLS = {
+    "1": "icmp", "2": "igmp", "4": "ipip", "6": "tcp", "17": "udp", "41": "ipv6", "47": "gre", "50": "esp", "51": "ah",
+    "58": "ipv6-icmp", "89": "ospf", "103": "pim", "112": "vrrp", "132": "sctp",
+}  # fmt: skip
+
+
+def protocol(text: Any) -> str | None:
+    """``6`` and ``TCP`` → ``tcp``; a number without a name stays a number."""
+    value = str(text).strip().lower() if text is not None else ""
+    return _PROTOCOLS.get(value, value) or None
+
+
 CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "int": integer,
     "float": number,
     "lower": lambda text: str(text).lower(),
     "unquote": unquote,
+    "doubled": lambda text: str(text).replace('""', '"'),
     "nonzero": nonzero,
     "status": status,
+    "protocol": protocol,
+    "upper": lambda text: str(text).upper(),
+    "spaces": lambda text: str(text).replace("+", " "),
     "session": lambda text: f"session-{text}",
-    "unit": lambda text: f"unit-{text.lower()}",
+    "unit": lambda text: f"unit-{str(text).lower()}",
     "seconds": _scaled(10**9),
     "milliseconds": _scaled(10**6),
     "microseconds": _scaled(10**3),

@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from logsense.parse import derive_records
 from logsense.parse.convert import ip, set_address, unhex
 from logsense.record import LogRecord
 
@@ -49,7 +50,7 @@ def split_url(target: str) -> tuple[tuple[str, str], ...]:
             domain, _, target_port = target.rpartition(":")
             parts += [("url.domain", domain), ("url.port", target_port)]
     if query:
-        parts.append(("url.query", query))
+        parts.append(("url.query", unquote(query)))
     return tuple(parts)
 
 
@@ -247,6 +248,16 @@ def forwarded(record: LogRecord) -> None:
         record.fields["network.forwarded_ip"] = addresses
 
 
+def virtual_host(record: LogRecord) -> None:
+    """The host that was asked for, where the line begins with it, is the destination of the request."""
+    fields = record.fields
+    name = fields.get("url.domain")
+    if name:
+        fields["destination.ip" if ip(name) else "destination.domain"] = name
+        if "url.port" in fields:
+            fields["destination.port"] = int(fields["url.port"])
+
+
 _ELEMENT = re.compile(r"\[([^\s=\]\"]+)((?: [^\s=\]\"]+=\"(?:[^\"\\]|\\.)*+\")*+)\]", re.DOTALL)
 _PARAMETER = re.compile(r" ([^\s=\]\"]+)=\"((?:[^\"\\]|\\.)*+)\"", re.DOTALL)
 
@@ -335,6 +346,7 @@ DERIVATIONS: dict[str, Callable[[LogRecord], Any]] = {
     "sessions_closed": sessions_closed,
     "client_address": client_address,
     "forwarded": forwarded,
+    "virtual_host": virtual_host,
     "structured_data": structured_data,
     "ssh_outcome": ssh_outcome,
     "sudo_outcome": sudo_outcome,
@@ -342,4 +354,5 @@ DERIVATIONS: dict[str, Callable[[LogRecord], Any]] = {
     "journal_bytes": journal_bytes,
     "php_level": php_level,
     "eve_message": eve_message,
+    **derive_records.DERIVATIONS,
 }

@@ -15,6 +15,7 @@ from typing import Any
 
 from logsense.parse import derive
 from logsense.parse.convert import CONVERTERS, integer, set_address, unhex
+from logsense.parse.derive_records import query_identity
 from logsense.parse.levels import level_of
 from logsense.parse.pairs import read_pairs
 from logsense.parse.safety import first_characters
@@ -144,6 +145,8 @@ class Format:
             self._take_pairs(record.message[: self.cap], record)
         for step in self._derive:
             step(record)
+        if "db.query.text" in record.fields:
+            query_identity(record.fields)
 
     def _read_level(self, text: str) -> str:
         try:

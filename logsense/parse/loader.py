@@ -145,3 +145,14 @@ def list_formats(formats_dir: str = "") -> list[FormatInfo]:
         FormatInfo(spec.name, spec.title, len(spec.samples), str(spec.file), spec.programs, spec.docs)
         for _, spec in sorted(read_specs(formats_dir).items())
     ]
+
+
+def formats_table(formats_dir: str = "") -> str:
+    """All formats as a Markdown table: name, what it is, the fields of its samples' records, where it is specified."""
+    rows = ["| format | what | some of its fields | specified in |", "|---|---|---|---|"]
+    for name, spec in sorted(read_specs(formats_dir).items()):
+        seen = dict.fromkeys(field for sample in spec.samples for field in sample.expect)
+        fields = ", ".join(f"`{field}`" for field in seen if field not in ("@timestamp", "message"))
+        links = ", ".join(f"[{number}]({link})" for number, link in enumerate(spec.docs.split(", "), 1) if link)
+        rows.append(f"| `{name}` | {spec.title.replace('|', '/')} | {fields} | {links} |")
+    return "\n".join(rows)

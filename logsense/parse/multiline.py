@@ -8,7 +8,6 @@ continued by a record of its own that names the first one in ``logsense.continue
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from logsense.parse.detect import Detector
@@ -28,31 +27,35 @@ def waited_enough(last_ns: int, waited_since_ns: int | None) -> bool:
     return waited_since_ns is None or last_ns <= waited_since_ns or last_ns > waited_since_ns + _CLOCK_BACK_NS
 
 
-@dataclass(slots=True)
 class Draft:
-    """The lines of one record so far. ``format`` is None for lines that no format understands."""
+    """The lines of one record so far. ``format`` is None for lines that no format understands.
 
-    event: RawEvent
-    sequence: int
-    format: Format | None
-    token: Any
-    first: str
-    stream: Stream
-    outer: LogRecord | None
-    rule: Rule | None
-    rest: list[str] = field(default_factory=list)
-    sections: list[tuple[str, list[str]]] = field(default_factory=list)
-    size: int = 0
-    count: int = 1
-    last_ns: int = 0
-    open_quote: bool = False
-    continues: LogRecord | None = None  # the record that a flush cut, if this is more of it
-    raw: list[str] = field(default_factory=list)
+    One is made for every record, so the lists of further lines are made only when there are some.
+    """
+
+    __slots__ = ("continues", "count", "event", "first", "format", "last_ns", "open_quote", "outer", "raw", "rest",
+                 "rule", "sections", "sequence", "size", "stream", "token")  # fmt: skip
+
+    def __init__(
+        self, event: RawEvent, sequence: int, format_: Format | None, token: Any, first: str, stream: Stream,
+        outer: LogRecord | None, rule: Rule | None,
+    ) -> None:  # fmt: skip
+        self.event, self.sequence, self.format, self.token = event, sequence, format_, token
+        self.first, self.stream, self.outer, self.rule = first, stream, outer, rule
+        self.rest: list[str] | None = None
+        self.sections: list[tuple[str, list[str]]] | None = None
+        self.raw: list[str] | None = None
+        self.size = self.last_ns = 0
+        self.count = 1
+        self.open_quote = False
+        self.continues: LogRecord | None = None  # the record that a flush cut, if this is more of it
 
     def add(self, line: str, event: RawEvent) -> None:
         """A further line of this record; ``event`` is what it came in."""
         if self.rule is not None and self.rule.indent:
             line = line.removeprefix(self.rule.indent)
+        if self.raw is None or self.rest is None:
+            self.raw, self.rest = [], []
         (self.sections[-1][1] if self.sections else self.rest).append(line)
         self.raw.append(event.message)
         self.size += len(line) + 1
@@ -62,13 +65,13 @@ class Draft:
     def events(self) -> list[RawEvent]:
         """The lines as they came; those after the first need no id, the record takes the first one's."""
         first = self.event
-        return [first, *(RawEvent(line, first.source, self.last_ns, first.fields) for line in self.raw)]
+        return [first, *(RawEvent(line, first.source, self.last_ns, first.fields) for line in self.raw or ())]
 
     def joined_rest(self) -> str:
         return "\n".join(self.rest) if self.rest else ""
 
     def joined_sections(self) -> Sections:
-        return [(label, "\n".join(lines)) for label, lines in self.sections]
+        return [(label, "\n".join(lines)) for label, lines in self.sections or ()]
 
     def original(self) -> str:
         """All lines as received."""
@@ -163,6 +166,8 @@ class Assembler:
         if own.attach and pending is not None and pending.format is format_:
             label = self._attached(own, format_, token, pending)
             if label is not None:
+                if pending.sections is None:
+                    pending.sections = []
                 pending.sections.append((label, []))
                 pending.add(format_.group(token, "message") or "", event)
                 return None

@@ -129,8 +129,20 @@ class _Layout:
         self._yearless = "Y" not in names and "y" not in names
         self._cache: dict[tuple[str, str] | tuple[str, str, int], int | None] = {}
         self._names = names
+        # The last time stamp up to its fraction and behind it, the day it came, and what it stands for without one.
+        self._last: tuple[str, str, int, int] = ("\0", "", 0, 0)
 
     def read(self, text: str, received_ns: int) -> int | None:
+        head, tail, day, base = self._last
+        if text.startswith(head) and text.endswith(tail) and (not self._yearless or received_ns // DAY == day):
+            # The same second as before: only the digits between are new.
+            size = len(head)
+            digits = text[size + 1 : len(text) - len(tail)]
+            if 0 < len(digits) < 10 and digits.isdecimal() and digits.isascii() and text[size] in ".,:":
+                return base + int(digits.ljust(9, "0"))
+        return self._read(text, received_ns)
+
+    def _read(self, text: str, received_ns: int) -> int | None:
         match = self._regex.match(text)
         if match is None:
             return None
@@ -150,7 +162,10 @@ class _Layout:
             base = self._cache[key] = self._base(match, received_ns)
         if base is None:
             return None
-        return base + int(digits.ljust(9, "0")) if digits else base
+        if digits:
+            self._last = head[:-1], tail, received_ns // DAY, base
+            return base + int(digits.ljust(9, "0"))
+        return base
 
     def _base(self, match: re.Match[str], received_ns: int) -> int | None:
         part = match.groupdict()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from logsense.rootcause.chinese import in_chinese, translate
 from logsense.rootcause.evidence import Evidence, SeriesExcerpt, TemplateCount
 from logsense.rootcause.gather import gather, gather_incident
 from logsense.rootcause.hypotheses import rank
 from logsense.rootcause.options import RootcauseOptions
 from logsense.rootcause.patterns import known_patterns, load_patterns
+from logsense.rootcause.render import FORMS, render
 from logsense.rootcause.summary import as_text, summarise, title
 
 __all__ = [
+    "FORMS",
     "Evidence",
     "RootcauseOptions",
     "SeriesExcerpt",
@@ -17,9 +20,12 @@ __all__ = [
     "as_text",
     "gather",
     "gather_incident",
+    "in_chinese",
     "known_patterns",
     "load_patterns",
     "rank",
+    "render",
     "summarise",
     "title",
+    "translate",
 ]

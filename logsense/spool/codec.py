@@ -7,6 +7,7 @@ Columns instead of one object an event: ``m`` messages, ``s`` sources, ``t`` rec
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from itertools import repeat
 from typing import Any
@@ -16,6 +17,7 @@ import orjson
 from logsense.record import MetricPoint, RawEvent
 
 _OPTIONS = orjson.OPT_NON_STR_KEYS
+_ENTRY_ID = re.compile(r"[0-9a-z]{17}-[0-9a-f]+-[0-9a-f]+")
 
 
 def encode(events: Sequence[RawEvent], metrics: Sequence[MetricPoint] = ()) -> bytes:
@@ -55,6 +57,11 @@ def decode(payload: bytes, id_prefix: str) -> tuple[list[RawEvent], list[MetricP
     except (AttributeError, TypeError) as error:
         raise ValueError(f"not a spool batch: {error}") from error
     return events, points
+
+
+def is_entry_id(event_id: str) -> bool:
+    """Whether the spool gave this id, which then names this entry and no other: a sender's own ids begin otherwise."""
+    return _ENTRY_ID.fullmatch(event_id) is not None
 
 
 def _column(values: list[Any]) -> Any:

@@ -11,6 +11,9 @@ class SpoolOptions:
 
     #: Bytes that all segments together may take; a batch that would exceed it is refused (429 to clients).
     max_bytes: int = 2 * 1024**3
+    #: Bytes that stay free on the spool's disk: batches are refused before it is full, so that there is room to index
+    #: what waits. 0 fills it up.
+    keep_free_bytes: int = 64 * 1024**2
     #: Seconds that the oldest unindexed segment may be old before batches are refused; 0 means no limit.
     max_age_s: float = 0.0
     #: A segment file is closed and a new one begun at this size. Space is reclaimed by whole segments.

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import queue
+import shutil
 import threading
 import time
 from concurrent.futures import Future
@@ -34,6 +35,7 @@ class GroupWriter:
         self._pending = 0
         self._usage = 0
         self._oldest_ns = 0
+        self._free = 0
         self._usage_read = -1.0
         self._segment: SegmentWriter | None = None
         self._thread: threading.Thread | None = None
@@ -73,11 +75,17 @@ class GroupWriter:
             segments = list_segments(self._directory)
             self._usage = sum(used for _, used in segments)
             self._oldest_ns = start_ns(segments[0][0]) if segments else 0
+            self._free = shutil.disk_usage(self._directory).free
             self._usage_read = now
         if self._usage + self._pending + size > options.max_bytes:
             raise self._refusal(
                 f"{self._usage} bytes wait to be indexed and {size} more would exceed max_bytes = {options.max_bytes}",
                 fix="wait for the worker to catch up, check that it runs, or raise spool.max_bytes",
+            )
+        if options.keep_free_bytes and self._free - self._pending - size < options.keep_free_bytes:
+            raise self._refusal(
+                f"only {self._free} bytes are free on the disk and keep_free_bytes = {options.keep_free_bytes}",
+                fix="free space on the data disk",
             )
         if self._pending and self._pending + size > options.max_pending_bytes:
             raise self._refusal(f"{self._pending} bytes wait for the disk", fix="check the disk of the data folder")
@@ -147,6 +155,7 @@ class GroupWriter:
             with self._lock:
                 self._pending -= size
                 self._usage += size
+                self._free -= size
 
     def _write(self, data: bytes) -> None:
         segment = self._segment

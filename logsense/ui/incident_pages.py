@@ -24,6 +24,8 @@ PREVIEWS = 40
 #: Roles of sentences that make up the paragraph; the others have their own places on the page.
 _PARAGRAPH = ("headline", "impact", "cause", "claim")
 _MAX_FORM = 64 * 1024
+#: Which incidents are offered for merging.
+_NEAR_NS, _MOST_OTHERS = 6 * 3600 * 1_000_000_000, 20
 
 
 def router(workspace: Workspace) -> APIRouter:
@@ -68,6 +70,7 @@ def router(workspace: Workspace) -> APIRouter:
             next_steps=_next_steps(found),
             not_examined=_not_examined(found),
             charts=[_chart(workspace, c) for c in found["charts"]],
+            others=_others(workspace, found),
             done=request.query_params.get("done", ""),
         )
 
@@ -87,6 +90,22 @@ def router(workspace: Workspace) -> APIRouter:
 def actions(workspace: Workspace) -> APIRouter:
     """The forms; they answer with a redirect, so that reloading does not act twice."""
     routes = APIRouter(include_in_schema=False)
+
+    @routes.post("/incidents/{incident_id}/merge")
+    async def merge(request: Request, incident_id: str) -> Response:
+        form = await read_form(request)
+        by, into = request.state.actor or form.get("by", "")[:200], form.get("into", "")
+        await run_in_threadpool(workspace.merge, incident_id, into, by=by)
+        return RedirectResponse(f"/incidents/{path(into)}?done=merge", status_code=303)
+
+    @routes.post("/incidents/{incident_id}/split")
+    async def split(request: Request, incident_id: str) -> Response:
+        form = await read_form(request)
+        kind, _, value = form.get("part", "").partition(":")
+        hosts, services = ([value], []) if kind == "host" else ([], [value])
+        by = request.state.actor or form.get("by", "")[:200]
+        await run_in_threadpool(workspace.split, incident_id, hosts=hosts, services=services, by=by)
+        return RedirectResponse(f"/incidents/{path(incident_id)}?done=split", status_code=303)
 
     @routes.post("/incidents/{incident_id}/{kind}")
     async def act(request: Request, incident_id: str, kind: ActionKind) -> Response:
@@ -109,6 +128,13 @@ async def read_form(request: Request) -> dict[str, str]:
         if len(body) > _MAX_FORM:
             raise TooLarge("The form is too large", why="more than 64 kB", where="body", fix="write a shorter note")
     return {name: values[-1] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
+
+
+def _others(workspace: Workspace, incident: dict[str, Any]) -> list[dict[str, Any]]:
+    """Incidents near in time that this one may be part of."""
+    start, last = nanoseconds(incident["start"]) or 0, nanoseconds(incident["last"]) or 0
+    every = workspace.incidents(from_=start - _NEAR_NS, to=last + _NEAR_NS, limit=_MOST_OTHERS + 1)
+    return [] if incident.get("merged_into") else [i for i in every if i["id"] != incident["id"]][:_MOST_OTHERS]
 
 
 def number_citations(incident: dict[str, Any]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""``/search``, ``/logs/{id}`` and ``/templates``: the lines themselves."""
+"""``/search`` and ``/logs/{id}``: the lines themselves."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EXAMPLES = (
 
 
 def router(workspace: Workspace) -> APIRouter:
-    """Searching and reading lines and templates."""
+    """Searching and reading lines."""
     routes = APIRouter()
 
     @routes.get("/search")
@@ -60,20 +60,6 @@ def router(workspace: Workspace) -> APIRouter:
     @routes.get("/logs/{log_id:path}")
     def log(request: Request, log_id: str, context: Annotated[int, Query(ge=0, le=200)] = 10) -> Response:
         return page(request, "log.html", section="search", context=context, **workspace.log(log_id, context))
-
-    @routes.get("/templates")
-    def templates(request: Request, order: Literal["count", "new", "last"] = "count") -> Response:
-        return page(
-            request,
-            "templates.html",
-            section="templates",
-            order=order,
-            templates=workspace.templates(limit=500, order=order),
-        )
-
-    @routes.get("/templates/{template_id}")
-    def template(request: Request, template_id: str) -> Response:
-        return page(request, "template.html", section="templates", template=workspace.template(template_id))
 
     return routes
 

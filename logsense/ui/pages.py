@@ -13,7 +13,16 @@ from starlette.types import Scope
 
 from logsense.api.params import Window, window
 from logsense.api.respond import scope_wants_html
-from logsense.ui import assets, chart_routes, host_pages, incident_pages, log_pages, overview_page, service_pages
+from logsense.ui import (
+    assets,
+    chart_routes,
+    host_pages,
+    incident_pages,
+    log_pages,
+    overview_page,
+    service_pages,
+    template_pages,
+)
 from logsense.ui.rendering import problem_page
 from logsense.workspace import Workspace
 
@@ -35,6 +44,7 @@ def router(workspace: Workspace) -> APIRouter:
     for part in (
         incident_pages.router(workspace),
         log_pages.router(workspace),
+        template_pages.router(workspace),
         host_pages.router(workspace),
         service_pages.router(workspace),
         chart_routes.router(workspace),
@@ -51,8 +61,11 @@ def static() -> APIRouter:
 
 
 def actions(workspace: Workspace) -> APIRouter:
-    """The forms of the incident page: the only pages that change something."""
-    return incident_pages.actions(workspace)
+    """The forms of the incident and template pages: the only pages that change something."""
+    routes = APIRouter(include_in_schema=False)
+    routes.include_router(incident_pages.actions(workspace))
+    routes.include_router(template_pages.actions(workspace))
+    return routes
 
 
 def home_for_browsers(workspace: Workspace) -> APIRouter:

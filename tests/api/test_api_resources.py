@@ -20,6 +20,8 @@ SHAPES: tuple[tuple[str, Any], ...] = (
     ("/api/v1/incidents/INC-42", schemas.IncidentDetail),
     ("/api/v1/templates", list[schemas.TemplateBrief]),
     ("/api/v1/templates/T-refused", schemas.TemplateDetail),
+    ("/api/v1/template-drift", schemas.TemplateDrift),
+    ("/api/v1/template-edits", list[schemas.TemplateEdit]),
     ("/api/v1/forecasts", list[schemas.ForecastItem]),
     ("/api/v1/metrics/series", list[schemas.SeriesItem]),
     ("/api/v1/metrics/series?host=db1&name=load.1m&step=60", list[schemas.SeriesItem]),

@@ -19,6 +19,7 @@ from fastapi.responses import JSONResponse
 
 from logsense import errors
 from logsense.receivers._body import BodyLimits
+from logsense.receivers.alertmanager import AlertmanagerOptions, AlertmanagerReceiver
 from logsense.receivers.collectd import CollectdOptions, CollectdReceiver
 from logsense.receivers.datadog import DatadogOptions, DatadogReceiver
 from logsense.receivers.elastic_bulk import ElasticBulkOptions, ElasticBulkReceiver
@@ -62,6 +63,12 @@ CASES = {
     "metrics": Case(JsonLinesReceiver(JsonLinesOptions(LIMITS)), "/api/v1/metrics", b'[{"name":"n","value":1}]', 1),
     "bulk": Case(ElasticBulkReceiver(ElasticBulkOptions(LIMITS)), "/_bulk", b'{"index":{}}\n{"message":"a"}\n', 1),
     "document": Case(ElasticBulkReceiver(ElasticBulkOptions(LIMITS)), "/i/_doc", b'{"message":"a"}', 1, 201),
+    "alerts": Case(
+        AlertmanagerReceiver(AlertmanagerOptions(LIMITS, repeat_s=0)),
+        "/api/v2/alerts",
+        b'[{"labels":{"alertname":"a"}}]',
+        1,
+    ),
     "loki-json": Case(
         LokiReceiver(LokiOptions(LIMITS)),
         "/loki/api/v1/push",

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from logsense.parse import Redactor
 from logsense.record import LogRecord, MetricPoint, RawEvent
+from logsense.spool import waiting_bytes
 from logsense.worker import Worker
 from logsense.workers import Workers
 from tests.core.test_tenants import server, settings
@@ -105,6 +106,10 @@ def send(client: TestClient) -> None:
     post("/api/v2/write", f"m,host=h,dsn=postgres://a:{PASSWORD}@b/c v=1\n".encode(), 204)
 
 
+def all_indexed(worker: Worker | None, lines: int) -> bool:
+    return worker is not None and worker.lines >= lines and not worker.spool.backlog_bytes() and not worker.unsaved
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A data folder after everything was indexed and server and worker ended."""
@@ -116,13 +121,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     made.tenants.close()
     workers = Workers(data, settings(redact={"emails": True}), models=False)
     deadline = time.monotonic() + 60
-    workers.run_until(
-        lambda: (
-            time.monotonic() > deadline
-            or (workers.main.lines >= accepted and not workers.main.spool.backlog_bytes() and not workers.main.unsaved)
-        )
-    )
-    assert workers.main.lines >= accepted > 100
+    workers.run_until(lambda: time.monotonic() > deadline or all_indexed(workers.at_work.get("default"), accepted))
+    assert not waiting_bytes(data / "spool")
+    assert accepted > 100
     yield data
 
 
@@ -158,8 +159,7 @@ def test_a_record_that_waited_for_its_rest_leaves_no_trace(tmp_path: Path) -> No
     worker.spool.append([RawEvent(line, "file:x", now, {"host.name": "h"}) for line in lines])
     assert worker.step()
     worker.commit()
-    assert worker.pipeline.parser.pending()
-    worker.flush_live()
+    assert worker.pipeline.held
     worker.close()
     for path in tmp_path.rglob("*"):
         if path.is_file() and path.parent.name != "spool":

@@ -289,7 +289,7 @@ def test_an_idle_tenant_is_let_go_and_taken_up_again(tmp_path: Path) -> None:
         seen: list[str] = []
 
         def stop() -> bool:
-            at_work = "a" in workers.others
+            at_work = "a" in workers.at_work
             if not seen:
                 assert client.post("/api/v1/logs", json={"message": "one"}, headers=headers).status_code == 200
                 seen.append("sent")

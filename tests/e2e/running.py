@@ -100,6 +100,21 @@ class Running:
             time.sleep(0.01)
         self.process = None
 
+    def kill_server(self) -> None:
+        """``kill -9`` of the server alone: its worker finds itself without a parent and ends in order."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def kill_worker(self) -> bool:
+        """``kill -9`` of the worker alone, which the server starts again; False when none runs just now."""
+        pid = self.worker_pid()
+        if pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return bool(pid)
+
     def worker_pid(self) -> int:
         """The worker's process id, 0 while there is none."""
         return next(iter(children(self.process.pid)), 0) if self.process else 0
@@ -137,7 +152,7 @@ class Running:
         while time.monotonic() < deadline:
             code, body = self.request("GET", path)
             answer = json.loads(body)
-            if code in (200, 503) and holds(answer):  # 503: /readyz before the worker's first sign of life
+            if (code == 200 or (code == 503 and path == "/readyz")) and holds(answer):
                 return answer
             time.sleep(0.2)
         raise AssertionError(f"{path} still answers {json.dumps(answer)[:1500]}\n{self.output()}")

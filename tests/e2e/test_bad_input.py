@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.places import Place
 from tests.e2e.running import Running
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with Running(tmp_path_factory.mktemp("bad") / "data") as running:
+def server(tmp_path_factory: pytest.TempPathFactory, module_place: Place) -> Iterator[Running]:
+    with Running(tmp_path_factory.mktemp("bad") / "data", settings=module_place.toml) as running:
         yield running
 
 

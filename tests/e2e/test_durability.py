@@ -1,4 +1,4 @@
-"""What was acknowledged is in the index exactly once, whatever dies in between."""
+"""Many lines by one protocol while server and worker die; ``test_kills`` has the short form and all protocols."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import random
 import threading
 import time
 import urllib.error
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.places import Place
 from tests.e2e.running import Running
 
 BATCH = 250
@@ -50,21 +50,10 @@ def send(server: Running, number: int, acknowledged: set[int], stop: threading.E
                 acknowledged.update(range(first, first + BATCH))
 
 
-def indexed(data: Path) -> Counter[int]:
-    """How often each line is in the index, read as any reader would."""
-    from logsense.index import EmbeddedIndex
-    from logsense.record import Query
-
-    index = EmbeddedIndex(data / "index", writer=False)
-    found = Counter(int(r.message.split()[1]) for r in index.scan(Query()))
-    index.close()
-    return found
-
-
-def kill_and_count(folder: Path, *, kills: int, total: int, seed: int) -> tuple[int, int, int]:
+def kill_and_count(folder: Path, place: Place, *, kills: int, total: int, seed: int) -> tuple[int, int, int]:
     """(acknowledged, lost, doubled) after ``kills`` times ``kill -9`` while ``total`` lines are sent."""
     dice = random.Random(seed)
-    server = Running(folder / "data")
+    server = Running(folder / "data", settings=place.toml)
     server.start()
     acknowledged: set[int] = set()
     stop, lock, counter = threading.Event(), threading.Lock(), [0]
@@ -90,20 +79,22 @@ def kill_and_count(folder: Path, *, kills: int, total: int, seed: int) -> tuple[
     server.wait_for("/readyz", lambda a: a["checks"]["spool"]["backlog_bytes"] == 0, 240)
     assert server.stop() == 0
     server.log.close()
-    found = indexed(folder / "data")
+    found = place.count(folder / "data")
     lost = sum(n not in found for n in acknowledged)
     doubled = sum(count > 1 for count in found.values())
     return len(acknowledged), lost, doubled
 
 
-def test_kill_9_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    acknowledged, lost, doubled = kill_and_count(tmp_path, kills=3, total=20_000, seed=1)
+def test_kill_9_loses_and_doubles_nothing(tmp_path: Path, place: Place) -> None:
+    if place.kind == "embedded":
+        pytest.skip("test_kills.py does this with every protocol that acknowledges")
+    acknowledged, lost, doubled = kill_and_count(tmp_path, place, kills=2, total=8_000, seed=1)
     assert (lost, doubled) == (0, 0)
-    assert acknowledged >= 15_000
+    assert acknowledged >= 0.75 * 8_000
 
 
 @pytest.mark.slow
-def test_ten_kills_during_200_000_lines(tmp_path: Path) -> None:
-    acknowledged, lost, doubled = kill_and_count(tmp_path, kills=10, total=200_000, seed=int(time.time()))
+def test_ten_kills_during_200_000_lines(tmp_path: Path, place: Place) -> None:
+    acknowledged, lost, doubled = kill_and_count(tmp_path, place, kills=10, total=200_000, seed=int(time.time()))
     print(f"\n10 kills: {acknowledged} lines acknowledged, {lost} lost, {doubled} doubled")
     assert (lost, doubled) == (0, 0)

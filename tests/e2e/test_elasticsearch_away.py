@@ -15,7 +15,7 @@ from tests.e2e.running import Running
 from tests.e2e.test_durability import send
 from tests.elasticsearch_server import Server
 
-TOTAL = 20_000
+TOTAL, FEW = 20_000, 3_000
 
 
 def indexed(data: Path, url: str) -> Counter[int]:
@@ -32,6 +32,41 @@ def running(folder: Path, url: str) -> Running:
     return server
 
 
+def check(data: Path, url: str, acknowledged: set[int], least: int) -> None:
+    found = indexed(data, url)
+    lost = sum(n not in found for n in acknowledged)
+    doubled = sum(count > 1 for count in found.values())
+    assert (lost, doubled) == (0, 0)
+    assert len(acknowledged) >= least
+
+
+@pytest.mark.heavy
+@pytest.mark.xdist_group("elasticsearch")
+def test_killed_during_a_load(tmp_path: Path, own_elasticsearch: Server) -> None:
+    """The short form: away once, lines go on being accepted, and all are there when it is back."""
+    elastic, server = own_elasticsearch, running(tmp_path, own_elasticsearch.url)
+    server.start()
+    acknowledged: set[int] = set()
+    stop, lock, counter = threading.Event(), threading.Lock(), [0]
+    sender = threading.Thread(target=send, args=(server, 1, acknowledged, stop, FEW, lock, counter))
+    try:
+        sender.start()
+        elastic.kill()
+        server.wait_for("/readyz", lambda a: a["checks"]["index"] != "ok", 30)
+        sender.join(60)  # receivers go on accepting into the spool
+        assert server.request("GET", "/api/v1/search?q=request")[0] == 503
+        elastic.start()
+        server.wait_for("/readyz", lambda a: a["checks"]["index"] == "ok" and a["ready"], 60)
+        server.wait_for("/readyz", lambda a: a["checks"]["spool"]["backlog_bytes"] == 0, 120)
+        assert server.stop() == 0
+    finally:
+        stop.set()
+        server.kill()
+        server.log.close()
+    check(tmp_path / "data", elastic.url, acknowledged, FEW)
+
+
+@pytest.mark.slow
 @pytest.mark.heavy
 @pytest.mark.xdist_group("elasticsearch")
 def test_stopped_and_killed_during_a_load(tmp_path: Path, own_elasticsearch: Server) -> None:
@@ -90,8 +125,4 @@ def test_stopped_and_killed_during_a_load(tmp_path: Path, own_elasticsearch: Ser
         stop.set()
         server.kill()
         server.log.close()
-    found = indexed(tmp_path / "data", elastic.url)
-    lost = sum(n not in found for n in acknowledged)
-    doubled = sum(count > 1 for count in found.values())
-    assert (lost, doubled) == (0, 0)
-    assert len(acknowledged) >= TOTAL
+    check(tmp_path / "data", elastic.url, acknowledged, TOTAL)

@@ -10,22 +10,25 @@ from logsense import trials
 from logsense.config import Settings, shipped
 from logsense.errors import NotFound
 from logsense.feed import Ingest, add_recording, find_pipeline
+from logsense.rootcause import translate
+from logsense.wording import in_language
 from logsense.workspace import Workspace
+from tests.e2e.places import Place
 
 SCENARIOS = ("server", "database", "network")
 pytestmark = pytest.mark.xdist_group("samples")
 
 
 @pytest.fixture(scope="module")
-def all_three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+def all_three(tmp_path_factory: pytest.TempPathFactory, module_place: Place) -> Iterator[Workspace]:
     """The three samples in one data folder, as in the demo: their faults overlap in time."""
     data = tmp_path_factory.mktemp("samples") / "data"
-    run = Ingest(data, Settings())
+    run = Ingest(data, module_place.settings)
     for name in SCENARIOS:
         add_recording(run, find_pipeline(name), shipped("samples") / name)
     report = run.finish()
     assert report["notes"] == []
-    space = Workspace(data)
+    space = Workspace(data, module_place.settings)
     assert space.wait_for_models()
     yield space
     space.close()
@@ -63,6 +66,20 @@ def test_every_sentence_rests_on_evidence_that_exists(all_three: Workspace) -> N
     assert len(seen) > 50
     for evidence in seen:
         assert all_three.evidence(evidence)["title"], evidence
+
+
+def test_every_sentence_has_a_chinese_wording(all_three: Workspace) -> None:
+    unknown: list[str] = []
+    for brief in all_three.incidents():
+        found = all_three.incident(brief["id"])
+        texts = [s["text"] for s in found["summary"]] + [t["text"] for t in found["timeline"]] + found["not_examined"]
+        for hypothesis in found["hypotheses"]:
+            texts += [hypothesis["title"], hypothesis["why"], *hypothesis["next_steps"]]
+        for text in texts:
+            translate(text, unknown.append)
+        chinese = in_language(found, "zh")
+        assert [s["evidence"] for s in chinese["summary"]] == [s["evidence"] for s in found["summary"]]
+    assert unknown == []
 
 
 def test_a_quiet_time_says_that_nothing_was_found(all_three: Workspace) -> None:

@@ -1,9 +1,10 @@
 """People's actions over the machine's status, and recurrence."""
 
+import numpy as np
 import pytest
 
 from logsense.errors import BadInput
-from logsense.incidents import effective, noise, resemblance, similar
+from logsense.incidents import Meaning, effective, noise, resemblance, similar
 from logsense.record import Action, Hypothesis, Incident
 
 S = 1_000_000_000
@@ -78,3 +79,17 @@ def test_similar_prefers_the_same_messages_and_cause_and_learns_from_feedback():
     same.actions = [act("feedback", verdict="noise")]
     assert noise(same) and similar(now, [half, same]) == ["inc-2", "inc-1"]
     assert similar(now, [other], similarity=lambda a, b: 0.95) == ["inc-3"]
+
+
+def test_the_same_in_other_words_is_found_by_meaning() -> None:
+    meaning = Meaning()
+    near, far = np.array([[0.9, 0.436], [0.0, 1.0]], np.float32)
+    meaning.put(["t-a", "t-b", "t-c"], np.stack([np.array([1.0, 0.0], np.float32), near, far]))
+    assert meaning.similarity(["t-a"], ["t-b", "t-c"]) == pytest.approx(0.9)
+    assert meaning.similarity(["t-a", "t-unknown"], ["t-b"]) == pytest.approx(0.45)
+    assert meaning.similarity(["t-unknown"], ["t-a"]) == 0.0
+    now = Incident("inc-9", "x", "open", "high", 10, 11, template_ids=["t-a"], services=["a"])
+    alike = Incident("inc-1", "x", "resolved", "high", 1, 2, template_ids=["t-b"], services=["b"])
+    other = Incident("inc-2", "x", "resolved", "high", 1, 2, template_ids=["t-c"], services=["b"])
+    assert similar(now, [alike, other]) == []
+    assert similar(now, [alike, other], similarity=meaning.similarity) == ["inc-1"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import logging
 import time
 import uuid
@@ -12,8 +14,8 @@ import pytest
 
 from logsense.config import Settings, load_settings
 from logsense.errors import BadConfig, IndexUnavailable
-from logsense.index.elastic import ElasticIndex, ElasticOptions
-from logsense.record import LogRecord, Query
+from logsense.index.elastic import ElasticIndex, ElasticOptions, mappings
+from logsense.record import Forecast, Incident, LogRecord, MetricPoint, Query, Signal, Template
 from logsense.registry import open_index
 from tests.elasticsearch_server import free_port, remove
 
@@ -55,9 +57,9 @@ def test_a_blocked_index_is_waited_for_not_buried(
     index.commit()
     name, client = index._store.name("logs", "2023.11.14"), index._store.client
     client.ask("PUT", f"/{name}/_settings", {"index.blocks.read_only_allow_delete": True})
-    asked: list[str] = []
+    asked: list[IndexUnavailable] = []
 
-    def waiting(reason: str) -> bool:
+    def waiting(reason: IndexUnavailable) -> bool:
         asked.append(reason)
         return len(asked) > 8
 
@@ -81,6 +83,69 @@ def test_retention_deletes_whole_days(index: ElasticIndex) -> None:
     )
     assert len(index.retain(T0)) == 2
     assert [r.id for r in index.scan(Query())] == ["d2", "d1", "d0"]
+
+
+@pytest.mark.heavy
+def test_retention_deletes_what_hangs_on_the_time_and_keeps_what_was_learnt(index: ElasticIndex) -> None:
+    """T0 is the 14th of November 2023: with 20 days, all of September is older, the end of October is not."""
+    months = {"september": T0 - 50 * DAY, "october": T0 - 15 * DAY, "november": T0}
+    for name, at in months.items():
+        index.write_logs([LogRecord(name, at, "x", "s", T0)])
+        index.write_metrics([MetricPoint("cpu", "h", at, 1.0)])
+        index.put_signals([Signal(name, "log.rate", at, at, 3.0)])
+        index.put_forecasts([Forecast(name, "h", at, 60, 0.5, "m", True)])
+        index.put_incidents([Incident(name, name, "open", "low", at, at)])
+    index.put_templates([Template("t", "x", last_seen_ns=T0 - 50 * DAY)])
+    index.commit()
+    index.options = index._store.options = dataclasses.replace(index.options, retention_days=20)
+    dropped = index.retain(T0)
+    assert sorted(name.split("-", 1)[1] for name in dropped) == [
+        "forecasts-2023.09", "logs-2023.09.25", "metrics-2023.09.25", "signals-2023.09",
+    ]  # fmt: skip
+    assert {r.id for r in index.scan(Query())} == {"october", "november"}
+    assert [s.id for s in index.signals()] == ["october", "november"]
+    assert [f.id for f in index.forecasts()] == ["november", "october"]
+    assert len(index.metric_series("h", "cpu", None, None)) == 2
+    assert len(index.incidents()) == 3 and index.get_template("t") is not None
+    assert index.retain(T0) == []
+
+
+@pytest.mark.heavy
+def test_an_older_version_s_index_templates_are_replaced_and_a_newer_one_s_are_not(
+    elasticsearch_url: str, tmp_path: Path
+) -> None:
+    """Upgrade: yesterday's index keeps its mapping and stays searchable; from the new template on, new fields count."""
+    options = ElasticOptions(urls=[elasticsearch_url], prefix=f"t{uuid.uuid4().hex[:12]}")
+    first = ElasticIndex(tmp_path, writer=True, options=options)
+    client, name = first._store.client, first._store.name("logs")
+    old = copy.deepcopy(mappings.index_template(options.prefix, "logs", options.replicas))
+    old["version"] = mappings.VERSION - 1
+    del old["template"]["mappings"]["properties"]["source.ip"]  # which the older version did not know yet
+    client.ask("PUT", f"/_index_template/{name}", old)
+    first.write_logs([LogRecord("old", T0 - DAY, "seen before", "s", T0, fields={"source.ip": "10.0.0.1"})])
+    first.commit()
+    first.close()
+    second = ElasticIndex(tmp_path, writer=True, options=options)
+    try:
+        client = second._store.client
+        now = client.ask("GET", f"/_index_template/{name}")["index_templates"][0]["index_template"]
+        assert now["version"] == mappings.VERSION
+        second.write_logs([LogRecord("new", T0, "seen after", "s", T0, fields={"source.ip": "10.0.0.2"})])
+        second.commit()
+        by_day = {r.timestamp_ns: r.fields["source.ip"] for r in second.scan(Query(text="seen"))}
+        assert by_day == {T0 - DAY: "10.0.0.1", T0: "10.0.0.2"}
+        assert [r.id for r in second.scan(Query(fields={"source.ip": "10.0.0.1"}))] == ["old"]  # through the facts
+        found = second._store.search("logs", {"query": {"term": {"source.ip": "10.0.0.0/8"}}})
+        assert [hit["_id"] for hit in found["hits"]["hits"]] == ["new"]  # as Kibana would ask
+        newer = {**now, "version": mappings.VERSION + 1}
+        client.ask("PUT", f"/_index_template/{name}", newer)
+        second.close()
+        second = ElasticIndex(tmp_path, writer=True, options=options)
+        kept = second._store.client.ask("GET", f"/_index_template/{name}")["index_templates"][0]["index_template"]
+        assert kept["version"] == mappings.VERSION + 1
+    finally:
+        remove(second)
+        second.close()
 
 
 @pytest.mark.heavy

@@ -132,11 +132,58 @@ def test_a_wildcard_does_not_swallow_a_state():
         ("switched to battery power", "switched to mains power"),
         ("user pressed the button", "user touched the screen"),
         ("index scan used", "index build used"),
+        ("node 7 took 5 seconds to spawn the guest here", "node 7 took 6 seconds to destroy the guest here"),
+        ("dns of this host has 4 more IPv4 records", "dns of this host has 4 more IPv6 records"),
+        (
+            "driver wl0: read_block: remote port of the peer is 4",
+            "driver wl0: write_word: remote port of the peer is 5",
+        ),
     ],
 )
 def test_words_of_prose_are_not_values(one, two):
     _, out = mined([one, two])
     assert out[0].template_id != out[1].template_id
+
+
+def test_a_value_behind_a_colon_says_nothing_of_the_word_behind_the_noun():
+    lines = [f"checked package presence for package: {name}" for name in ("vim", "git", "curl")]
+    miner, _ = mined(lines)
+    assert texts(miner) == ["checked package presence for package: <*>"]
+
+
+def test_a_full_stop_is_no_value():
+    miner, _ = mined(["closed by client SPP.", "closed by client DISM.", "session of client open."])
+    assert "closed by client <*>." in texts(miner)
+    assert "session of client open." in texts(miner)
+
+
+def test_after_a_position_became_a_variable_no_value_is_a_birth():
+    names = [a + b for a in "abcdefghij" for b in ("lpha", "eta")]
+    miner, out = mined([f"Process: {name} [{n}]" for n, name in enumerate(names)])
+    assert len(miner.templates()) <= 4
+    assert len({record.template_id for record in out[4:]}) == 1
+    assert out[-1].parameters == ["jeta", "19"]
+
+
+def test_who_speaks_becomes_a_variable_only_where_much_else_agrees():
+    names = ("mailer", "indexer", "player", "viewer", "painter", "keeper")
+    miner, _ = mined([f"{name}: unable to load extension list overrides" for name in names])
+    assert texts(miner) == ["<*>: unable to load extension list overrides"]
+    miner, _ = mined([f"{name}: restarting now" for name in names])
+    assert len(texts(miner)) == len(names)
+
+
+def test_first_words_that_differ_in_digits_only_are_one_message():
+    miner, _ = mined([f"IRQ{n} -> pin" for n in range(3, 30)])
+    assert texts(miner) == ["<*> -> pin"]
+    miner, _ = mined([f"{name} -> pin" for name in ("alpha", "beta", "gamma", "delta", "eps")])
+    assert len(texts(miner)) == 5
+
+
+def test_two_positions_that_vary_become_variables_one_after_the_other():
+    hosts, volumes = ("ares", "zeus", "hera", "iris", "eris"), ("tank", "pond", "lake", "pool9", "sea")
+    miner, _ = mined([f"scrubbed {v} completely while {h} slept" for _ in range(2) for h in hosts for v in volumes])
+    assert texts(miner) == ["scrubbed <*> completely while <*> slept"]
 
 
 def test_one_template_for_a_statement_with_other_literals():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from logsense.errors import BadFormat
-from logsense.parse import check_formats, list_formats
+from logsense.parse import check_formats, formats_table, list_formats
 from logsense.parse.loader import Formats, read_specs
 from logsense.parse.options import ParseOptions
 from logsense.parse.safety import first_characters, nested_repeat, too_slow
@@ -139,3 +139,23 @@ def test_first_characters() -> None:
     assert first_characters(r"(?:a|b*)c") == frozenset("abc")
     assert first_characters(r".*x") is None
     assert first_characters(r"[^x]") == frozenset(map(chr, range(128))) - {"x"}
+
+
+# What issue after issue asks for by name: a format that is lost must not go unnoticed.
+WANTED = """
+postgresql-stderr postgresql-csvlog postgresql-jsonlog postgresql-messages mysql-error mysql-slow mysql-general
+mysql-audit-json mariadb-audit mongodb redis oracle-alert oracle-listener mssql java elasticsearch rabbitmq
+python-logging python-traceback go cri docker-json journald-json journal-export sshd sudo pam cron kernel auditd pf
+cisco-ios cisco-asa dnsmasq unbound bind suricata-eve zeek-tsv zeek-json squid-access varnish envoy traefik
+traefik-json iis-w3c aws-vpc-flow netflow-json windows-event-xml nginx-access nginx-error apache-error haproxy
+"""
+
+
+def test_the_formats_that_people_ask_for_are_there() -> None:
+    assert set(WANTED.split()) <= {info.name for info in list_formats()}
+
+
+def test_the_table_of_formats_is_up_to_date() -> None:
+    """``logsense formats --markdown`` writes it."""
+    table = (Path(__file__).parents[2] / "docs/formats.md").read_text(encoding="utf-8")
+    assert formats_table() in table

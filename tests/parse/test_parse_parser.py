@@ -11,6 +11,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from logsense.mine import Miner
 from logsense.parse import ParseOptions, Parser, Redactor, to_ecs
 from logsense.record import LEVELS, LogRecord, RawEvent
 
@@ -304,3 +305,13 @@ def test_ten_megabytes_in_one_line_take_seconds_at_most(line: str) -> None:
     Redactor().process(records)
     assert time.process_time() - started < 15
     assert records[-1].message == "after"
+
+
+@pytest.mark.parametrize("stated", ["9999-12-31T23:59:59Z", "2300-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "1e30"])
+def test_a_time_that_no_store_can_hold_is_as_none(stated: str) -> None:
+    """It once ended the worker on every start: SQLite holds 64 bits, and so do Elasticsearch's nanoseconds."""
+    parser = Parser()
+    events = [RawEvent("one", "s", NOW, {"@timestamp": stated}, "1"), RawEvent(f"{stated} two", "s", NOW, {}, "2")]
+    records = [*parser.parse(events), *parser.flush()]
+    assert [record.timestamp_ns for record in records] == [NOW, NOW]
+    assert all(-(2**63) <= record.timestamp_ns < 2**63 for record in Miner().process(records))

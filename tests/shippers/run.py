@@ -120,14 +120,20 @@ def certificates(folder: Path) -> tuple[Path, Path, Path]:
 
 
 class Shippers:
-    """A server with every port open, and the clients pointed at it. ``keys``: it asks for keys, and they send one."""
+    """A server with every port open, and the clients pointed at it.
 
-    def __init__(self, folder: Path, *, keys: bool = False) -> None:
+    ``keys``: it asks for keys, and they send one; ``wrong``: they send one that it does not know.
+    """
+
+    def __init__(self, folder: Path, *, keys: bool = False, wrong: bool = False) -> None:
         self.ca, cert, private = certificates(folder / "tls")
         self.ports = {name: free_port() for name in SOCKETS}
         data = folder / "data"
+        self.wrong, keys = wrong, keys or wrong
         self.key = KeyStore(data).add("shipper", ["ingest"]) if keys else ""
         self.reader = KeyStore(data).add("reader", ["search"]) if keys else ""
+        if wrong:
+            self.key = self.key[:-6] + "wrong0"
         self.server = Running(data)
         lines = "\n".join(f"{name} = {port}" for name, port in self.ports.items())
         with self.server.config.open("a", encoding="utf-8") as config:
@@ -144,7 +150,7 @@ class Shippers:
     def run(self, client: Client, count: int = 3) -> Result:
         mark = f"mark{time.time_ns():x}"
         result = Result(client, client.found(count))
-        began = time.time()
+        began, refused = time.time(), self._refusals()
         env = {**os.environ, "SHIPPERS_HOME": str(HOME), "HOST": "localhost" if "tls" in client.port else "127.0.0.1",
                "PORT": str(self.ports[client.port]), "MARK": mark, "COUNT": str(count), "CA": str(self.ca),
                **client.env, **self._credentials(client)}  # fmt: skip
@@ -152,6 +158,10 @@ class Shippers:
         done = subprocess.run(["bash", str(script)], env=env, capture_output=True, text=True,
                               timeout=120, check=False)  # fmt: skip
         output = (done.stdout + done.stderr)[-1500:]
+        if self.wrong:
+            result.problems += self._refused(client, mark, refused, done.returncode, output)
+            result.wanted, result.seconds = 0, time.time() - began
+            return result
         if done.returncode not in client.ok:
             result.problems.append(f"exit code {done.returncode}: {output}")
         if "ERRORFILE" in output:
@@ -165,6 +175,25 @@ class Shippers:
             result.problems.append(f"no metric {client.metric}: {output}")
         result.seconds = time.time() - began
         return result
+
+    def _refusals(self) -> int:
+        """Requests that were answered with 401 or 403 so far; a wrong key over gRPC is seen by its client alone."""
+        if not self.wrong:
+            return 0
+        _, body = self.server.request("GET", "/metrics", headers={"Authorization": f"Bearer {self.reader}"})
+        rows = [row for row in body.decode().splitlines() if row.startswith("logsense_http_requests_total{")]
+        return sum(int(float(row.split()[-1])) for row in rows if 'status="401"' in row or 'status="403"' in row)
+
+    def _refused(self, client: Client, mark: str, before: int, code: int, output: str) -> list[str]:
+        """What is wrong when a client with a wrong key ran: nothing may be kept, and the refusal must be one."""
+        problems = []
+        hits = self._wait(mark, 1, 3)
+        if hits:
+            problems.append(f"{len(hits)} records were accepted with a wrong key")
+        told = code != 0 or any(word in output for word in ("401", "Unauthorized", "UNAUTHENTICATED", "security_exc"))
+        if self._refusals() == before and not (client.port == "otlp_grpc" and told):
+            problems.append(f"no request was refused: exit code {code}: {output}")
+        return problems
 
     def _credentials(self, client: Client) -> dict[str, str]:
         if not self.key:
@@ -186,10 +215,10 @@ class Shippers:
         assert code == 200, f"{path}: {code} {body[:300]!r}"
         return json.loads(body)
 
-    def _wait(self, mark: str, wanted: int) -> list[dict[str, Any]]:
+    def _wait(self, mark: str, wanted: int, settle_s: float = SETTLE_S) -> list[dict[str, Any]]:
         """All lines with ``mark``; looks once more after the wanted number is there, for duplicates."""
         path = f"/api/v1/search?limit=1000&sort=time&q={urllib.parse.quote(mark)}"
-        deadline = time.monotonic() + SETTLE_S
+        deadline = time.monotonic() + settle_s
         while True:
             hits: list[dict[str, Any]] = [h for h in self._get(path)["hits"] if mark in json.dumps(h)]
             if len(hits) >= wanted or time.monotonic() > deadline:
@@ -230,6 +259,12 @@ def with_key(client: Client) -> Client:
     return replace(client, name=f"{client.name} +key", env={**client.env, **only}, found=found)
 
 
+def with_wrong_key(client: Client) -> Client:
+    """The same with a key that the server does not know: refused, nothing kept."""
+    client = with_key(client)
+    return replace(client, name=client.name.replace("+key", "+wrong key"), found=lambda n: 0)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-k", default="", help="only clients whose name contains this")
@@ -241,17 +276,22 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="logsense-shippers-")))
         (folder / "open").mkdir()
         (folder / "keys").mkdir()
+        (folder / "wrong").mkdir()
         opened = stack.enter_context(Shippers(folder / "open"))
         locked = stack.enter_context(Shippers(folder / "keys", keys=True))
         print(f"{'client':<32}{'sent':>6}{'found':>7}{'seconds':>9}  result", flush=True)
-        runs = [(opened, c) for c in CLIENTS] + [(locked, with_key(c)) for c in CLIENTS if c.token]
+        wrong = stack.enter_context(Shippers(folder / "wrong", wrong=True))
+        runs = [(opened, c) for c in CLIENTS]
+        runs += [(locked, with_key(c)) for c in CLIENTS if c.token]
+        runs += [(wrong, with_wrong_key(c)) for c in CLIENTS if c.token]
         for shippers, client in runs:
             if arguments.k not in client.name:
                 continue
             result = shippers.run(client, arguments.count)
             results.append(result)
             state = "ok" if not result.problems else "FAILED"
-            row = f"{client.name:<32}{result.wanted or 'metric':>6}{result.found:>7}{result.seconds:>9.1f}  {state}"
+            wanted = result.wanted or ("none" if shippers.wrong else "metric")
+            row = f"{client.name:<32}{wanted:>6}{result.found:>7}{result.seconds:>9.1f}  {state}"
             print(row, flush=True)
             for problem in result.problems:
                 print(f"    {problem}", flush=True)

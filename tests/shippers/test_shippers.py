@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.shippers.clients import CLIENTS, Client
-from tests.shippers.run import Shippers, missing, with_key
+from tests.shippers.run import Shippers, missing, with_key, with_wrong_key
 
 pytestmark = [pytest.mark.heavy, pytest.mark.slow, pytest.mark.xdist_group("shippers")]
 
@@ -42,3 +42,14 @@ def test_with_an_api_key_in_the_clients_own_form(locked: Shippers, client: Clien
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda c: c.name)
 def test_every_record_is_found_once_with_its_fields(shippers: Shippers, client: Client) -> None:
     assert shippers.run(client).problems == []
+
+
+@pytest.fixture(scope="module")
+def wrong(shippers: Shippers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shippers]:
+    with Shippers(tmp_path_factory.mktemp("wrong"), wrong=True) as made:
+        yield made
+
+
+@pytest.mark.parametrize("client", [with_wrong_key(c) for c in CLIENTS if c.token], ids=lambda c: c.name)
+def test_a_wrong_key_is_refused(wrong: Shippers, client: Client) -> None:
+    assert wrong.run(client).problems == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import threading
@@ -304,8 +305,8 @@ import sys
 from pathlib import Path
 from logsense import errors
 from logsense.record import RawEvent
-from logsense.spool import DiskSpool
-spool = DiskSpool(Path(sys.argv[1]))
+from logsense.spool import DiskSpool, SpoolOptions
+spool = DiskSpool(Path(sys.argv[1]), SpoolOptions(keep_free_bytes=0))
 for i in range(2000):
     try:
         spool.append([RawEvent(f"{i}:{j}:" + "x" * 200, "t", i) for j in range(20)])
@@ -358,11 +359,21 @@ def test_a_full_disk_refuses_and_recovers(small_disk: Path) -> None:
     )
     accepted, refused = accepted_and_refused(done.stdout)
     assert len(refused) == 1 and "No space left" in refused[0]
-    spool = DiskSpool(spool_dir)
+    spool = DiskSpool(spool_dir, SpoolOptions(keep_free_bytes=0))
     assert [m.split(":x")[0] for m in drain(spool)] == [f"{i}:{j}" for i in sorted(accepted) for j in range(20)]
     spool.checkpoint(spool.read(1)[2])
     spool.append(batch(0))
     assert len(drain(spool)) == 10
+    spool.close()
+
+
+def test_room_is_left_on_the_disk_for_the_index(small_disk: Path) -> None:
+    spool = DiskSpool(small_disk / "spool", SpoolOptions(keep_free_bytes=600_000))
+    with pytest.raises(errors.Overloaded) as refused:
+        for _ in range(1000):
+            spool.append([RawEvent("x" * 20_000, "t", 0)])
+    assert "keep_free_bytes" in refused.value.why
+    assert 600_000 <= shutil.disk_usage(small_disk).free < 650_000
     spool.close()
 
 

@@ -70,6 +70,11 @@ class FakeWorkspace:
             {"kind": "resolve", "at": iso(self.now - 20 * 1440 * MINUTE), "by": "mira", "text": "", "verdict": ""},
         ]  # fmt: skip
         self.empty = empty
+        self.noise: set[str] = set()
+        self.asked: dict[str, Any] = {}
+        self.edits: list[dict[str, Any]] = [
+            {"kind": "rename", "id": "T-hostile", "label": XSS, "by": XSS, "note": CONTROL}
+        ]
 
     def _make_lines(self) -> list[dict[str, Any]]:
         random_ = random.Random(7)
@@ -165,7 +170,7 @@ class FakeWorkspace:
             "start": iso(self.fail_from - ago), "last": iso(self.fail_to - ago),
             "end": iso(self.fail_to - ago) if done else None, "hosts": ["db1", "web1", "web2"],
             "services": ["postgresql", "orders-api", "nginx"], "pipeline": "server", "score": 14.2, "signals": 9,
-            "cause": cause,
+            "cause": cause, "merged_into": "",
         }  # fmt: skip
 
     def incidents(self, *, from_: int | None = None, to: int | None = None, status: str | None = None,
@@ -269,23 +274,62 @@ class FakeWorkspace:
 
     # -- the rest
 
-    def templates(self, *, limit: int = 200, order: str = "count") -> list[dict[str, Any]]:
-        return [] if self.empty else [self._template(t) for t in list(_TEMPLATES)[:limit]]
+    def templates(self, *, limit: int = 200, order: str = "count", noise: str = "hide", text: str = "",
+                  only_rare: bool = False, **options: Any) -> list[dict[str, Any]]:  # fmt: skip
+        self.asked = {"limit": limit, "order": order, "noise": noise, "text": text, **options}
+        rows = [] if self.empty else [self._template(t) for t in list(_TEMPLATES)[:limit]]
+        kept = [r for r in rows if (noise == "show" or r["noise"] == (noise == "only")) and text in r["template"]]
+        return [r for r in kept if r["rare"] or not only_rare]
 
     def _template(self, id_: str) -> dict[str, Any]:
         lines = [line for line in self.lines if line["template_id"] == id_]
         level = lines[0]["level"] if lines else ""
         return {"id": id_, "template": _TEMPLATES[id_], "version": 2, "count": len(lines), "level": level,
                 "service": lines[0]["service"] if lines else "", "first_seen": iso(self.now - 240 * MINUTE),
-                "last_seen": iso(self.now), "keywords": ["connection", "refused", "database"]}  # fmt: skip
+                "last_seen": iso(self.now), "keywords": ["connection", "refused", "database"],
+                "label": XSS if id_ == "T-hostile" else "", "noise": id_ in self.noise, "share": 0.25, "new": True,
+                "rare": id_ == "T-hostile", "merged": 1,
+                "course": {"step_s": 300, "buckets": _buckets(lines, 300)}}  # fmt: skip
 
-    def template(self, template_id: str) -> dict[str, Any]:
+    def template(self, template_id: str, **_: Any) -> dict[str, Any]:
         if template_id not in _TEMPLATES:
             raise NotFound(f"There is no template {template_id!r}.", fix="GET /api/v1/templates lists them")
         lines = [line for line in self.lines if line["template_id"] == template_id]
+        course = {"step_s": 300, "buckets": _buckets(lines, 300)}
+        parameter = {"position": 1, "name": XSS, "field": "", "type": "word", "distinct": 2, "top": [[XSS, 3], [CONTROL, 1]],
+                     "quantiles": []}  # fmt: skip
+        numbers = {"position": 2, "name": "took", "field": "labels.took", "type": "duration", "distinct": 40, "top": [["5ms", 3]],
+                   "quantiles": [0.001, 0.005, 0.01, 0.5, 2.0]}  # fmt: skip
         return {**self._template(template_id), "entities": ["db1", "5432"],
-                "sample": lines[0]["message"] if lines else "", "alias_of": "",
-                "histogram": {"step_s": 300, "buckets": _buckets(lines, 300)}, "hits": lines[-10:]}  # fmt: skip
+                "sample": lines[0]["message"] if lines else "", "alias_of": "", "alias_by": "", "split_of": "",
+                "lines_in_range": len(lines), "sampled": 40, "parameters": [parameter, numbers],
+                "versions": [{"version": n, "template": XSS, "seen": iso(self.now)} for n in (1, 2)],
+                "aliases": [{"id": "T-refused", "template": XSS, "count": 3, "by": "user"}],
+                "split_into": [{"id": "T-refused", "template": CONTROL, "count": 1}],
+                "edits": [e for e in self.template_edits() if template_id in (e["id"], e["into"])],
+                "hosts": [{"host": XSS, "count": 2, "course": course}],
+                "histogram": course, "hits": lines[-10:]}  # fmt: skip
+
+    def template_drift(self, **_: Any) -> dict[str, Any]:
+        row = {**self._template("T-refused"), "before": 0, "after": 4, "rate_before": 0.0, "rate_after": 0.1,
+               "score": 9.0}  # fmt: skip
+        span = [iso(self.now - 60 * MINUTE), iso(self.now)]
+        return {"baseline": span, "compared": span, "new": [row], "vanished": [], "changed": []}
+
+    def edit_template(self, kind: str, template_id: str = "", **members: Any) -> dict[str, Any]:
+        if template_id not in _TEMPLATES:
+            raise NotFound(f"There is no template {template_id!r}.", fix="GET /api/v1/templates lists them")
+        self.edits.append({"kind": kind, "id": template_id, **members})
+        if kind == "noise":
+            (self.noise.add if members["on"] else self.noise.discard)(template_id)
+        return self.template_edits()[0]
+
+    def template_edits(self) -> list[dict[str, Any]]:
+        empty = {"label": "", "into": "", "parameter": 0, "on": True, "undoes": 0, "by": "", "note": ""}
+        return [
+            {**empty, **{k: v for k, v in e.items() if k != "force"}, "edit": at, "at": iso(self.now), "holds": True}
+            for at, e in reversed(list(enumerate(self.edits, 1)))
+        ]
 
     def forecasts(self, *, host: str | None = None, from_: int | None = None, limit: int = 200) -> list[dict[str, Any]]:
         if self.empty:
@@ -345,6 +389,7 @@ class FakeWorkspace:
             "incidents": self.incidents(), "open": sum(b["status"] != "resolved" for b in self.incidents()),
             "risk": self.forecasts(), "signals": 0 if self.empty else 3, "hosts": len(self.hosts()),
             "templates": len(self.templates()),
+            "silenced": [],
             "anomalies": [] if self.empty else self.incident("INC-42")["timeline"],
         }  # fmt: skip
 
@@ -366,7 +411,8 @@ class FakeWorkspace:
                  "tenant": "default"}]  # fmt: skip
 
     def ready(self) -> dict[str, Any]:
-        return {"ready": True, "checks": {"index": "ok", "worker": "ok", "models": "ok", "spool": {"backlog_bytes": 0}}}
+        checks = {"index": "ok", "worker": "ok", "models": "ok", "spool": {"backlog_bytes": 0}}
+        return {"ready": True, "checks": checks, "problems": []}
 
     def models(self) -> list[dict[str, Any]]:
         if self.empty:

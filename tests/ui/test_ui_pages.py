@@ -37,6 +37,8 @@ PAGES = (
     "/search?sort=time",
     "/templates",
     "/templates?order=new",
+    "/templates?order=rare&show=rare&q=x&from=-1h",
+    "/templates?show=noise",
     "/hosts",
     "/sources",
     "/models",

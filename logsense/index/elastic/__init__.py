@@ -73,8 +73,8 @@ class ElasticIndex:
             self.retain(time.time_ns())
 
     def retain(self, now_ns: int) -> list[str]:
-        """Delete daily indices older than ``retention_days``; their names."""
-        dropped = self._lines.retain(self.options.retention_days, now_ns) if self.options.retention_days else []
+        """Delete indices of days and months older than ``retention_days``; their names."""
+        dropped = self._store.retain(self.options.retention_days, now_ns) if self.options.retention_days else []
         if dropped:
             log.info("deleted by retention: %s", ", ".join(dropped))
         return dropped
@@ -97,8 +97,9 @@ class ElasticIndex:
         counts = self._lines.terms(self._lines.plan(query), field)
         if field == "template_id":
             merged: Counter[str] = Counter()
+            survivors = self._catalog.survivors()
             for template_id, count in counts.items():
-                merged[self._catalog.survivor(template_id)] += count
+                merged[survivors.get(template_id, template_id)] += count
             counts = merged
         return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[: max(0, size)]
 

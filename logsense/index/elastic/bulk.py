@@ -19,12 +19,12 @@ from logsense.index.base import to_json
 from logsense.index.elastic.client import Client, Refused
 from logsense.index.elastic.documents import date
 from logsense.index.elastic.options import ElasticOptions
+from logsense.index.elastic.trouble import is_content, unable
 
 log = logging.getLogger(__name__)
 
 _SMALLEST = 50
 _FAST_S, _SLOW_S = 0.5, 5.0
-_POISON = (400, 413, 422)
 
 
 class Operation:
@@ -40,7 +40,7 @@ class Operation:
 
 
 #: What shall be sent again, dead letters, and why something shall be sent again.
-Outcome = tuple[list[Operation], list[Operation], str]
+Outcome = tuple[list[Operation], list[Operation], IndexUnavailable | None]
 
 
 class Bulk:
@@ -60,7 +60,7 @@ class Bulk:
         #: Indices that were written to since ``touched`` was emptied; their searches need a refresh.
         self.touched: set[str] = set()
         self.rejected = 0
-        self._reason = ""
+        self._why: IndexUnavailable | None = None
 
     def add(self, operation: Operation) -> None:
         self._waiting.append(operation)
@@ -85,7 +85,7 @@ class Bulk:
                     part = self._cut()
                     self._under_way = part, self._sender.submit(self._send, part)
                 clean = self._collect()
-                why = IndexUnavailable("Elasticsearch takes no more writes now", why=self._reason)
+                why = self._why or IndexUnavailable("Elasticsearch takes no more writes now", where=self._client.where)
             except IndexUnavailable as error:
                 clean, why = False, error
             if clean:
@@ -116,7 +116,7 @@ class Bulk:
             return True
         part, request = self._under_way
         try:
-            again, letters, self._reason = request.result()
+            again, letters, self._why = request.result()
         except BaseException:
             self._under_way = None
             self._shrink()
@@ -151,27 +151,27 @@ class Bulk:
         self._learn(len(part), time.monotonic() - begun)
         again: list[Operation] = []
         letters: list[Operation] = []
-        why = ""
+        why: IndexUnavailable | None = None
         if answer.get("errors"):
             for operation, item in zip(part, answer["items"], strict=True):
                 (outcome,) = item.values()
                 status, error = outcome.get("status", 200), outcome.get("error") or {}
                 if status < 300 or (status == 404 and operation.source is None):
                     continue
-                reason = _text(error)
-                if status in _POISON:
-                    letters += self._letter(operation, str(error.get("type", status)), reason)
+                kind, reason = str(error.get("type", "")), _text(error)
+                if is_content(status, kind):
+                    letters += self._letter(operation, kind or str(status), reason)
                 else:
-                    why = why or reason[:300]
+                    why = why or unable(status, "", reason, where=f"{self._client.where} {operation.index}")
                     again.append(operation)
         return again, letters, why
 
     def _divide(self, part: list[Operation], refused: Refused) -> Outcome:
         """The whole request was refused: halve it until the culprit stands alone."""
-        if refused.code not in _POISON:
-            raise IndexUnavailable("Elasticsearch is not able to answer", why=refused.why)
+        if not is_content(refused.code, refused.kind):
+            raise unable(refused.code, refused.kind, refused.text, where=self._client.where)
         if len(part) == 1:
-            return [], self._letter(part[0], refused.kind or str(refused.code), refused.text), ""
+            return [], self._letter(part[0], refused.kind or str(refused.code), refused.text), None
         self._shrink()
         half = len(part) // 2
         one, two = self._send(part[:half]), self._send(part[half:])
@@ -179,8 +179,7 @@ class Bulk:
 
     def _letter(self, operation: Operation, kind: str, reason: str) -> list[Operation]:
         if operation.index == self._dead_letters:
-            log.error("a dead letter was refused itself and is given up: %s", reason)
-            return []
+            return self._shorter(operation, reason)
         log.warning("a document of %s was refused and is kept in %s: %s", operation.index, self._dead_letters, reason)
         letter = {
             "@timestamp": date(time.time_ns()),
@@ -191,6 +190,16 @@ class Bulk:
             "event.original": (operation.source or b"").decode("utf-8", "replace")[:1_000_000],
         }
         return [Operation(self._dead_letters, operation.id, to_json(letter))]
+
+    def _shorter(self, letter: Operation, reason: str) -> list[Operation]:
+        """A dead letter that was refused itself, most likely for its length: with half of what it holds."""
+        content = orjson.loads(letter.source or b"{}")
+        original = str(content.get("event.original", ""))
+        if not original:
+            log.error("the dead letter of %s was refused itself and is given up: %s", letter.id, reason)
+            return []
+        content["event.original"] = original[: len(original) // 2]
+        return [Operation(self._dead_letters, letter.id, to_json(content))]
 
     def _learn(self, count: int, seconds: float) -> None:
         if seconds < _FAST_S and count >= self.batch:

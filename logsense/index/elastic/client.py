@@ -16,19 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 from logsense.errors import BadConfig, IndexUnavailable, LogsenseError
 from logsense.index.elastic.options import ElasticOptions
+from logsense.index.elastic.trouble import TRANSIENT, unable
 
 if TYPE_CHECKING:
     import elasticsearch
 
 log = logging.getLogger(__name__)
 
-#: Answers that will be different later: too busy, not ready, disk full (429 or 403 block), proxy without a node.
-TRANSIENT = (403, 408, 429, 502, 503, 504)
 _FIRST_PAUSE_S = 0.2
 _SLICE_S = 0.2  # how soon a waiting writer notices that it shall stop
 
-#: Called while a writer waits, with the reason; True gives up.
-Waiting = Callable[[str], bool]
+#: Called some times a second while a writer waits, with the reason; True gives up.
+Waiting = Callable[[IndexUnavailable], bool]
 
 
 class Refused(LogsenseError):
@@ -99,11 +98,12 @@ class Client:
             raise error
         wait = min(_FIRST_PAUSE_S * 2 ** min(attempt - 1, 20), self.options.max_backoff_s)
         wait *= random.uniform(0.5, 1.0)  # noqa: S311  # jitter: several writers shall not come back together
+        wait = max(wait, min(error.retry_after_s, self.options.max_backoff_s))
         if attempt in (1, 5) or attempt % 20 == 0:
             log.warning("%s (%s); asking again in %.1f s", error.what, error.why, wait)
         until = time.monotonic() + wait
         while True:
-            if self._waiting is not None and self._waiting(error.what):
+            if self._waiting is not None and self._waiting(error):
                 raise error
             left = until - time.monotonic()
             if left <= 0:
@@ -135,12 +135,20 @@ class Client:
                                        fix="check api_key or user in [elasticsearch]") from error  # fmt: skip
             # a question that needs too many buckets or clauses comes as 503/500 from older servers
             if status in TRANSIENT and name not in ("too_many_buckets_exception", "too_many_nested_clauses"):
-                raise IndexUnavailable("Elasticsearch is not able to answer", why=f"{status} {name} {text}"[:300],
-                                       where=self.where, fix=_FIX) from error  # fmt: skip
+                wanted = _seconds(error.meta.headers.get("retry-after"))
+                raise unable(status, name, text, where=self.where, retry_after_s=wanted) from error
             raise Refused(status, name, text) from error
         except TransportError as error:
             raise IndexUnavailable("Elasticsearch does not answer", why=str(error.message)[:300], where=self.where,
                                    fix=_FIX) from error  # fmt: skip
+
+
+def _seconds(text: str | None) -> float:
+    """Of ``Retry-After``; 0 where it is missing, a date or nonsense."""
+    try:
+        return max(0.0, float(text or 0))
+    except ValueError:
+        return 0.0
 
 
 _FIX = "start it or mend [elasticsearch]; accepted lines wait in the spool and nothing is lost"

@@ -10,7 +10,7 @@ from typing import Any
 
 from logsense.index.base import SCALE, Plan, plan, to_json
 from logsense.index.elastic.client import Refused
-from logsense.index.elastic.documents import SECOND, day, document_id, log_document, log_record
+from logsense.index.elastic.documents import day, document_id, log_document, log_record
 from logsense.index.elastic.query import FIELDS, compile_plan
 from logsense.index.elastic.store import PAGE, WINDOW, Store
 from logsense.index.text import inflections, units
@@ -177,13 +177,6 @@ class Lines:
             body = {"size": 1, "sort": sort, "track_total_hits": False, "_source": ["logsense.time_ns"]}
             ends += [int(hit["sort"][0]) for hit in self._store.search("logs", body)["hits"]["hits"]]
         return (ends[0], ends[1]) if len(ends) == 2 else None
-
-    def retain(self, days: int, now_ns: int) -> list[str]:
-        """Delete the daily indices of lines and metrics that are older than ``days``; their names."""
-        border = day(now_ns - days * 86_400 * SECOND)
-        old = [n for kind in ("logs", "metrics") for n in self._store.indices(kind) if n.rpartition("-")[2] < border]
-        self._store.drop(old)
-        return old
 
 
 def bucketed(step_ns: int, ask: Callable[[], list[Any]]) -> list[Any] | None:

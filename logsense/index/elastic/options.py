@@ -43,7 +43,8 @@ class ElasticOptions:
     read_attempts: int = 3
     #: Replicas of each index: "0-1" is none on one node and one on several, or a fixed number such as "1".
     replicas: str = "0-1"
-    #: Days of log lines and metrics to keep; older daily indices are deleted as a whole. 0 keeps everything.
+    #: Days of log lines and metrics to keep; older daily indices are deleted as a whole, those of signals and forecasts
+    #: when their whole month is older. Templates, incidents and what people did are kept. 0 keeps everything.
     retention_days: int = 0
     #: Characters of one message that become searchable words.
     indexed_chars: int = 32_768

@@ -9,7 +9,7 @@ from typing import Any
 from logsense.index.base import to_json
 from logsense.index.elastic.bulk import Bulk, Operation
 from logsense.index.elastic.client import Client, Waiting
-from logsense.index.elastic.documents import document_id
+from logsense.index.elastic.documents import SECOND, day, document_id
 from logsense.index.elastic.mappings import DAILY, KINDS, MONTHLY, VERSION, index_template
 from logsense.index.elastic.options import ElasticOptions
 
@@ -86,7 +86,9 @@ class Store:
 
     def search(self, kind: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """The answer; an empty one where there is no index."""
-        found = self.client.ask("POST", f"/{self.pattern(kind)}/_search", dict(body), LENIENT)
+        # What the worker decides upon must be whole; people are better served by an answer that lacks a day.
+        partial = {"allow_partial_search_results": "false"} if self.writer else {}
+        found = self.client.ask("POST", f"/{self.pattern(kind)}/_search", dict(body), {**LENIENT, **partial})
         return found or {"hits": {"total": {"value": 0}, "hits": []}}
 
     def get_many(self, kind: str, items: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -154,6 +156,15 @@ class Store:
     def indices(self, kind: str) -> list[str]:
         """Names of the indices of a kind that exist."""
         return self._names(self.pattern(kind))
+
+    def retain(self, days: int, now_ns: int) -> list[str]:
+        """Delete whole indices of days, and of months, that ended more than ``days`` ago; their names."""
+        border = day(now_ns - days * 86_400 * SECOND)
+        old = [name for kind in DAILY for name in self.indices(kind) if name.rpartition("-")[2] < border]
+        # a month goes when its last day is old enough
+        old += [name for kind in MONTHLY for name in self.indices(kind) if name.rpartition("-")[2] < border[:7]]
+        self.drop(old)
+        return old
 
     def _names(self, pattern: str) -> list[str]:
         only = {"filter_path": "*.settings.index.uuid"}
