@@ -96,12 +96,12 @@ class Workers:
                 log.warning("tenant %s: what is not indexed waits in the spool: %s", name, error.what)
 
     def _move(self, stop: Callable[[], bool]) -> None:
-        busy = False
+        busy: set[str] = set()
         while not stop():
             self._look()
-            # The default tenant's parser is waited for only while nobody else has anything to do.
-            turns = [self._turn(name, wait=not busy) for name in list(self.at_work)]
-            busy = any(turns)
+            # The default tenant's parser is waited for while nobody else has anything to do.
+            alone = busy <= {tenancy.DEFAULT}
+            busy = {name for name in list(self.at_work) if self._turn(name, wait=alone)}
             if not busy:
                 time.sleep(IDLE_S)
 
