@@ -29,6 +29,10 @@ class ServerOptions:
     host: str = "127.0.0.1"
     #: Port of the API, the pages and all HTTP receivers.
     port: int = 8514
+    #: PEM file with a certificate chain: the API, the pages and all HTTP ports are then HTTPS.
+    certificate: Path | None = None
+    #: PEM file with its key, when the certificate file does not hold it.
+    key: Path | None = None
     #: Listen beyond loopback although nobody has to authenticate.
     allow_open: bool = False
     #: Syslog port for UDP and TCP; 0 switches it off.
@@ -41,7 +45,7 @@ class ServerOptions:
 class PortOptions:
     """``[ports]``: ports of single protocols; 0 is off.
 
-    API keys belong to HTTP and OTLP; the other protocols here have none: open them to trusted networks only.
+    API keys belong to HTTP and OTLP; ``[access]`` says who may use the other ones.
     """
 
     #: Address for these ports; empty takes ``[server] host``.
@@ -109,6 +113,9 @@ SECTIONS = {
     "ports": "logsense.config:PortOptions",
     "prometheus": "logsense.sources.prometheus:PrometheusOptions",
     "worker": "logsense.config:WorkerOptions",
+    "tenants": "logsense.tenancy:TenantOptions",
+    "access": "logsense.access:AccessOptions",
+    "limits": "logsense.limits:LimitOptions",
     "spool": "logsense.spool:SpoolOptions",
     "parse": "logsense.parse:ParseOptions",
     "redact": "logsense.parse:RedactOptions",

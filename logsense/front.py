@@ -47,8 +47,11 @@ class Front(Protocol):
 
     idle: bool
 
-    def read(self) -> Parsed | None:
-        """The next batch; None when there is none now. Raises LogsenseError when no more can come."""
+    def read(self, *, wait: bool = True) -> Parsed | None:
+        """The next batch; None when there is none now, or a moment later if ``wait``.
+
+        Raises LogsenseError when no more can come.
+        """
 
     def flush(self, now_ns: int | None = None) -> Parsed | None:
         """Records that waited for a further line (long enough at ``now_ns``), if there are any here to give."""
@@ -76,7 +79,7 @@ class LocalFront:
         self._replay = True  # until the spool was read to its end once, entries may be in the index already
         self.idle = False
 
-    def read(self, taken: Callable[[], None] | None = None) -> Parsed | None:
+    def read(self, taken: Callable[[], None] | None = None, *, wait: bool = True) -> Parsed | None:
         """See ``Front``; ``taken`` is called when a batch was read, before it is parsed."""
         if self._held is not None:
             held, self._held = self._held, None
@@ -89,6 +92,7 @@ class LocalFront:
         if taken is not None:
             taken()
         parsed = self._parsed(self._parser.parse(events), replay=self._replay)
+        self._redactor.points(points)
         parsed.points, parsed.position, parsed.lines = points, position, len(events)
         parsed.received_ns = events[-1].received_ns if events else time.time_ns()
         return parsed

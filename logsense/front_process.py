@@ -115,11 +115,11 @@ class FrontProcess:
         _write_frame(self._commands, _BATCH, encode(Parsed(position=position, pending=list(held))))
         threading.Thread(target=self._receive, name="front", daemon=True).start()
 
-    def read(self) -> Parsed | None:
-        deadline = time.monotonic() + WAIT_S
-        while (left := deadline - time.monotonic()) > 0:
+    def read(self, *, wait: bool = True) -> Parsed | None:
+        deadline = time.monotonic() + (WAIT_S if wait else 0.0)
+        while True:
             try:
-                kind, payload = self._frames.get(timeout=left)
+                kind, payload = self._frames.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 return None
             if kind == _BATCH:
@@ -132,7 +132,6 @@ class FrontProcess:
                     fix="the server starts both again; what it logged before says more",
                 )
             self.idle = kind == _IDLE
-        return None
 
     def flush(self, now_ns: int | None = None) -> Parsed | None:
         """Nothing: the front flushes by itself, and hands it over as a batch."""

@@ -14,10 +14,12 @@ import os
 import secrets
 import threading
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from logsense.errors import BadConfig, BadInput, NotFound
+from logsense.tenancy import ANY, DEFAULT, check_name
 
 SCOPES = ("ingest", "search", "admin")
 FILE = "keys.json"
@@ -35,6 +37,18 @@ class Key:
     digest: str
     created: str
     revoked: str = ""
+    #: Whose lines it sends and sees: the first unless a request names another one of them. None: the default tenant.
+    tenants: list[str] = field(default_factory=list)
+
+    def tenant(self) -> str:
+        """The tenant of a request that names none."""
+        return self.tenants[0] if self.tenants and self.tenants[0] != ANY else DEFAULT
+
+    def may_choose(self, tenant: str) -> bool:
+        """Whether a request with this key may name ``tenant``: an admin without tenants of its own may name any."""
+        if ANY in self.tenants or (not self.tenants and "admin" in self.scopes):
+            return True
+        return tenant in (self.tenants or [DEFAULT])
 
     def may(self, scope: str) -> bool:
         """``admin`` may everything."""
@@ -61,8 +75,9 @@ class KeyStore:
         self._load(force=True)
         return list(self._keys.values())
 
-    def add(self, name: str, scopes: list[str]) -> str:
+    def add(self, name: str, scopes: list[str], tenants: Sequence[str] = ()) -> str:
         """A new key; its text is returned once and kept nowhere. Raises BadInput."""
+        chosen = [tenant if tenant == ANY else check_name(tenant) for tenant in tenants]
         unknown = [s for s in scopes if s not in SCOPES]
         if unknown or not scopes:
             raise BadInput(
@@ -72,7 +87,7 @@ class KeyStore:
         key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
         created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         text = f"ls_{key_id}_{secret}"
-        self._keys[key_id] = Key(key_id, name, sorted(set(scopes)), _digest(text), created)
+        self._keys[key_id] = Key(key_id, name, sorted(set(scopes)), _digest(text), created, tenants=chosen)
         self._save()
         return text
 

@@ -69,7 +69,8 @@ class Pipeline:
 
     ``models=False`` leaves templates without keywords and vectors. ``told`` hears of every incident that
     opened or changed, after its root cause was ranked; ``observe`` of every closed window, cut by host;
-    ``waiting`` that the index is away, as ``registry.open_index`` says.
+    ``waiting`` that the index is away, as ``registry.open_index`` says. ``enricher`` makes what computes keywords and
+    vectors, instead of one with models of its own.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Pipeline:
         told: Told | None = None,
         observe: Callable[[list[HostWindow]], None] | None = None,
         waiting: Callable[[IndexUnavailable], bool] | None = None,
+        enricher: Callable[[], Any] | None = None,
     ) -> None:
         self.data, self.settings, self._told, self._observe = data, settings, told, observe
         data.mkdir(parents=True, exist_ok=True)
@@ -105,7 +107,7 @@ class Pipeline:
             settings.section("incidents"), related=self._related, similarity=self.meaning.similarity
         )
         self.forecaster = Forecaster(settings.section("predict"), model=model_in_use(data))
-        self.enricher = BackgroundEnricher(lambda: make_enricher(settings)) if models else None
+        self.enricher = BackgroundEnricher(enricher or (lambda: make_enricher(settings))) if models else None
         self._edges: set[tuple[str, str]] = set()
         self._fresh: dict[str, Incident] = {}
         self._texts: dict[str, str] = {}
@@ -114,6 +116,14 @@ class Pipeline:
         self._estate: dict[str, str] = {}
         self._last_received: dict[str, int] = {}
         self.db = sqlite3.connect(data / "state.db", isolation_level=None)
+        try:
+            self._restore()
+        except BaseException:
+            self.close()  # the writer lock must not outlive a start that failed
+            raise
+
+    def _restore(self) -> None:
+        """Take up what the last process saved."""
         with self._state():
             self.db.execute("PRAGMA journal_mode=WAL")
             self.db.execute("PRAGMA synchronous=FULL")
@@ -209,10 +219,13 @@ class Pipeline:
             try:
                 for component in self._stateful:
                     component.save(self.db)
+                # Lines held back are not redacted yet: what is replaced here must not linger in the file's free pages.
+                self.db.execute("PRAGMA secure_delete=ON")
                 self.db.executemany(
                     "INSERT OR REPLACE INTO worker_state VALUES (?, ?)",
                     [item for item in values.items() if item[1] is not None],
                 )
+                self.db.execute("PRAGMA secure_delete=OFF")
                 self.db.execute("COMMIT")
             except BaseException:
                 if self.db.in_transaction:  # a full disk ends it by itself

@@ -13,27 +13,30 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logsense import registry
+from logsense import access, registry
+from logsense.access import LOOPBACK
 from logsense.collector import collect_seldom
 from logsense.config import PortOptions, ServerOptions, Settings
+from logsense.doors import open_ports
 from logsense.errors import BadConfig, LogsenseError
 from logsense.feed import make_tail
 from logsense.keys import KeyStore
 from logsense.telling import make_notifier
-from logsense.workspace import Workspace
+from logsense.tenancy import DEFAULT
+from logsense.tenants import CallersIntake, Tenants, callers_space
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
 log = logging.getLogger(__name__)
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 WORKER_STOP_S = 30  # a commit takes about a second; a full one with models loading some more
 
 
@@ -45,23 +48,32 @@ def serve(
     import uvicorn
 
     options: ServerOptions = settings.section("server")
-    if options.host not in LOOPBACK and not options.allow_open and not KeyStore(data).enabled():
+    ports: PortOptions = settings.section("ports")
+    keys = KeyStore(data).enabled()
+    hosts = [options.host]  # an empty one means every address of this machine
+    if ports.host and any(getattr(ports, name) for name in registry.HTTP_PORTS):
+        hosts.append(ports.host)
+    far = [host or "every address" for host in hosts if host not in LOOPBACK]
+    if far and not options.allow_open and not keys:
         raise BadConfig(
-            f"logsense will not listen on {options.host} without authentication.",
+            f"logsense will not listen on {far[0]} without authentication.",
             why="anyone who reaches the port could read and write all logs",
             fix="make a key first: `logsense keys add NAME --scope admin`; or keep host on loopback with a proxy in "
             "front, or set allow_open = true in [server]",
         )
-    ports: PortOptions = settings.section("ports")
+    if keys or not options.allow_open:
+        access.check(settings, keys=keys)
+    _check_certificate(options)
     listener = _listen(options.host, options.port)
     doors = [_listen(ports.host or options.host, p) for name in registry.HTTP_PORTS if (p := getattr(ports, name))]
     data.mkdir(parents=True, exist_ok=True)
     server = Server(data, settings, options, config, say, tail)
-    url = f"http://{options.host}:{listener.getsockname()[1]}"
+    url = f"{'https' if options.certificate else 'http'}://{options.host}:{listener.getsockname()[1]}"
     app = server.app(lambda: (banner or say)(url))
     runner = uvicorn.Server(
         uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10, lifespan="on",
-                       server_header=False, timeout_keep_alive=75)
+                       server_header=False, timeout_keep_alive=75,
+                       ssl_certfile=options.certificate, ssl_keyfile=options.key)
     )  # fmt: skip
     server.stopping = lambda: runner.should_exit
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -74,25 +86,23 @@ def serve(
 
 
 class Server:
-    """What lives as long as ``serve`` runs: intake, sources, workspace, and the worker process."""
+    """What lives as long as ``serve`` runs: tenants, sources, and the worker process."""
 
     def __init__(
         self, data: Path, settings: Settings, options: ServerOptions, config: Path | None,
         say: Callable[[str], None], tail: Iterable[str],
     ) -> None:  # fmt: skip
-        from logsense.spool import DiskSpool, SpoolIntake
-
         self.data, self.settings, self.options, self.config, self.say = data, settings, options, config, say
         self.tail = list(tail)
         self.keys = KeyStore(data)
-        self.spool = DiskSpool(data / "spool", settings.section("spool"))
-        self.intake = SpoolIntake(self.spool)
-        _make_index(data, settings)
-        self.workspace = Workspace(data, settings)
-        self.workspace.backlog_bytes = self.spool.backlog_bytes
-        self.workspace.intake_stats = self.intake.stats
-        self.notifier = make_notifier(data, settings, self.workspace.index)
-        self.workspace.channels = self.notifier.state
+        self.tenants = Tenants(data, settings)
+        self.intake = self.tenants.intake(DEFAULT)
+        self.workspace = callers_space(self.tenants)
+        main = self.tenants.workspace(DEFAULT)
+        main.ports = lambda: access.describe(settings, keys=self.keys.enabled())
+        # People are told of the default tenant's incidents only: nobody said whose channels the others' would be.
+        self.notifier = make_notifier(data, settings, main.index)
+        main.channels = self.notifier.state
         self.worker: asyncio.subprocess.Process | None = None
         self.stopping: Callable[[], bool] = lambda: False
 
@@ -121,75 +131,32 @@ class Server:
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await self.stop_worker()
                 await asyncio.to_thread(self.notifier.stop)
-                self.workspace.close()
-                self.spool.close()
+                self.tenants.close()
 
         own = LOOPBACK if self.options.host in LOOPBACK else ()
         return create_app(
-            self.workspace, self.intake, registry.receivers(), metrics_registry=metrics, lifespan=lifespan,
+            self.workspace, CallersIntake(self.tenants), registry.receivers(),
+            metrics_registry=metrics, lifespan=lifespan,
             options=ApiOptions(allowed_hosts=own, authenticate=authenticator(self.keys), keys=self.keys,
                                stopping=lambda: self.stopping()),
         )  # fmt: skip
 
     def sources(self) -> list[Any]:
         from logsense.sources.hostmetrics import HostMetricsOptions
-        from logsense.sources.syslog import SyslogOptions
 
-        made: list[Any] = []
-        if self.options.syslog_port:
-            source = registry.load(registry.SOURCES["syslog"])
-            port = self.options.syslog_port
-            made.append(source(SyslogOptions(host=self.options.host, udp_port=port, tcp_port=port)))
+        made = open_ports(self.settings, self.tenants, self.keys)
         if self.options.host_metrics_every_s > 0:
             made.append(
                 registry.load(registry.SOURCES["hostmetrics"])(
                     HostMetricsOptions(every_s=self.options.host_metrics_every_s)
                 )
             )
-        made += self.ports()
         scraped = self.settings.section("prometheus")
         if scraped.scrape:
             made.append(registry.load(registry.SOURCES["prometheus"])(scraped))
         if self.tail:
             made.append(make_tail(self.data, self.tail, {}))
         return made
-
-    def ports(self) -> list[Any]:
-        """What ``[ports]`` switches on, besides the further doors to HTTP."""
-        from logsense.receivers._sockets import SocketOptions
-        from logsense.sources.syslog import SyslogOptions
-
-        options: PortOptions = self.settings.section("ports")
-        host = options.host or self.options.host
-        made: list[Any] = []
-        wrong = [name for name in options.tls if name not in registry.PORTS]
-        if wrong or (options.tls and options.certificate is None):
-            raise BadConfig(
-                f"{wrong[0]!r} in [ports] tls is no port that can be TLS." if wrong else "TLS needs a certificate.",
-                fix=f"use {', '.join(registry.PORTS)}" if wrong else "set certificate (and key) in [ports]",
-            )
-        for name, path in registry.PORTS.items():
-            if port := getattr(options, name):
-                more = {"authorize": self._authorize} if name == "otlp_grpc" else {}
-                chain, private = (options.certificate, options.key) if name in options.tls else (None, None)
-                door = SocketOptions(host=host, port=port, certificate=chain, key=private)
-                made.append(registry.load(path)(door, **more))
-        if options.syslog_tls:
-            made.append(
-                registry.load(registry.SOURCES["syslog"])(
-                    SyslogOptions(host=host, udp_port=None, tcp_port=None, tls_port=options.syslog_tls,
-                                  certificate=options.certificate, key=options.key)
-                )
-            )  # fmt: skip
-        return made
-
-    def _authorize(self, headers: dict[str, str]) -> None:
-        """The key of a gRPC call, from its metadata."""
-        from logsense.api.credentials import allow, candidates
-
-        if self.keys.enabled():
-            texts = [text for text in candidates(headers) if text]
-            allow(next(filter(None, map(self.keys.find, texts)), None), "ingest", shown=bool(texts))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception():
@@ -226,7 +193,7 @@ class Server:
 
 
 class ServerMetrics:
-    """Prometheus collector: read when scraped, nothing is counted twice."""
+    """Prometheus collector: read when scraped, nothing is counted twice. It shows what the caller's tenant sent."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -236,13 +203,13 @@ class ServerMetrics:
 
         accepted = CounterMetricFamily("logsense_accepted_lines", "Lines that were acknowledged.", labels=["source"])
         dropped = CounterMetricFamily("logsense_dropped_lines", "UDP lines that were lost.", labels=["source"])
-        for source, row in self.server.intake.stats().items():
+        for source, row in self.server.workspace.intake_stats().items():
             accepted.add_metric([source], row.get("accepted", 0))
             dropped.add_metric([source], row.get("dropped", 0))
         yield accepted
         yield dropped
         yield GaugeMetricFamily("logsense_spool_bytes", "Accepted but not indexed yet.",
-                                value=self.server.spool.backlog_bytes())  # fmt: skip
+                                value=self.server.workspace.backlog_bytes())  # fmt: skip
         try:
             yield from self._of_the_index()
         except LogsenseError as error:
@@ -263,6 +230,21 @@ class ServerMetrics:
         yield GaugeMetricFamily("logsense_open_incidents", "Incidents that are not resolved.", value=open_incidents)
 
 
+def _check_certificate(options: ServerOptions) -> None:
+    """Raise BadConfig for a certificate that cannot serve, before anything listens."""
+    if options.certificate is None:
+        return
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(options.certificate, options.key)
+    except (OSError, ssl.SSLError) as error:
+        raise BadConfig(
+            "The TLS certificate cannot be loaded.",
+            why=str(error),
+            where=f"[server] certificate {options.certificate}",
+            fix="give a PEM file with the certificate chain, and its key in the same file or in [server] key",
+        ) from error
+
+
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -275,9 +257,3 @@ def _listen(host: str, port: int) -> socket.socket:
                         fix="end what uses the port, or choose another with --port") from error  # fmt: skip
     listener.listen(2048)
     return listener
-
-
-def _make_index(data: Path, settings: Settings) -> None:
-    """A reader needs the embedded index to exist; the worker that would make it starts later."""
-    if settings.section("index").type == "embedded" and not (data / "index").is_dir():
-        registry.open_index(data, settings, writer=True).close()

@@ -112,7 +112,11 @@ def doctor_row(name: str, row: dict[str, Any]) -> dict[str, Any]:
             f"{counts['unparsed'] / lines:.0%} of the lines match no format: they are kept and searchable, but have no "
             "fields. Set `format` for this source, or copy a file of logsense/parse/formats and adapt it."
         )
-    if counts["dropped"]:
+    if counts["dropped"] and name.endswith("(not allowed)"):
+        advice.append("Datagrams came from networks that may not send here: see [access] allow.")
+    elif counts["dropped"] and name.endswith("(over its limit)"):
+        advice.append("It sent faster than [limits] allows. Send less, or name the address in exempt.")
+    elif counts["dropped"]:
         advice.append("Lines were dropped: UDP cannot wait. Use TCP, or raise the receive buffer (net.core.rmem_max).")
     if counts["future"]:
         advice.append("Some lines are from the future: check the sender's clock and the pipeline's time_zone.")

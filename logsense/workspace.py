@@ -17,17 +17,15 @@ from logsense import handling, registry
 from logsense.alive import worker_state
 from logsense.catalog import CatalogReader
 from logsense.config import Settings
-from logsense.errors import BadInput, IndexUnavailable, LogsenseError, NotFound
+from logsense.errors import BadInput, LogsenseError, NotFound
 from logsense.explorer import Explorer
 from logsense.record import Hit, Incident, LogRecord, Query, Template
 from logsense.shapes import (
     charts,
-    doctor_row,
     forecast_dict,
     hit_dict,
     hypothesis_dict,
     incident_brief,
-    problem_text,
     query_dict,
     record_dict,
     signal_dict,
@@ -45,23 +43,30 @@ BARS = 60  # bars of a histogram: what fits on a phone and still shows a burst
 
 
 class Workspace:
-    """Open the data folder ``data`` for reading and for people's actions (not for indexing)."""
+    """Open the data folder ``data`` for reading and for people's actions (not for indexing).
 
-    def __init__(self, data: Path, settings: Settings | None = None, *, load_models: bool = True) -> None:
-        self.data = data
+    ``beside``: a workspace whose models and whose worker serve this one too (that of another tenant).
+    """
+
+    def __init__(
+        self, data: Path, settings: Settings | None = None, *, load_models: bool = True, beside: Workspace | None = None
+    ) -> None:
+        self.data, self._beside = data, beside
         self.settings = settings or Settings()
         self.index: Index = registry.open_index(data, self.settings, writer=False)
         self.explorer = Explorer(self.index, data)
         self._searcher: Searcher | None = None
         self._embedder: Any = None
+        self._searches_with: Any = None
         self._models_state = "off"
         self._catalog = CatalogReader(self.index)
         self._lock = threading.Lock()
         # What only the process that accepts lines knows; the server sets them.
         self.backlog_bytes: Callable[[], int] = lambda: 0
         self.intake_stats: Callable[[], dict[str, dict[str, int]]] = dict
+        self.ports: Callable[[], list[dict[str, Any]]] = list  # access.describe
         self.channels: Callable[[], list[dict[str, Any]]] = list
-        if load_models:
+        if load_models and beside is None:
             self._models_state = "loading"
             threading.Thread(target=self._load_embedder, name="load-embedder", daemon=True).start()
 
@@ -131,9 +136,11 @@ class Workspace:
     def searcher(self) -> Searcher:
         from logsense.search import Searcher
 
+        lender = self._beside or self
         with self._lock:
-            if self._searcher is None:
-                self._searcher = Searcher(self.index, self._embedder)
+            if self._searcher is None or self._searches_with is not lender._embedder:
+                self._searches_with = lender._embedder
+                self._searcher = Searcher(self.index, self._searches_with)
             return self._searcher
 
     def follow(self, question: str = "", after: str = "") -> Follower:
@@ -374,28 +381,9 @@ class Workspace:
     def doctor(self) -> list[dict[str, Any]]:
         """Per source: {"source", "accepted", "parsed", "unparsed", "late", "future", "dropped", "last", "format",
         "advice": "what to do about it, '' when all is well"}. What holds up the index is a row ``index``."""
-        problems = index_problems(self.index, self.data)
-        rows: dict[str, dict[str, Any]] = {}
-        refused = 0
-        with contextlib.suppress(IndexUnavailable):  # the problems say so
-            rows = {name: dict(row) for name, row in self.index.source_stats().items()}
-            refused = self.index.dead_letters() if hasattr(self.index, "dead_letters") else 0
-        for name, counts in self.intake_stats().items():
-            if name != "metrics" or counts.get("dropped"):
-                rows.setdefault(name, {})["dropped"] = counts.get("dropped", 0)
-        answer = [doctor_row(name, row) for name, row in sorted(rows.items())]
-        advice = [problem_text(problem) for problem in problems]
-        if refused:
-            advice.append(
-                f"The index refused {refused} documents for their content; its dead letters hold them and the reasons."
-            )
-        if advice:
-            answer.append({**doctor_row("index", {}), "advice": " ".join(advice)})
-        for channel in self.channels():
-            if channel["trouble"]:
-                told = f"People are not told here: {channel['trouble']} (tried again; `logsense notify` shows it)."
-                answer.append({**doctor_row(f"notify:{channel['channel']}", {}), "advice": told})
-        return answer
+        from logsense.advice import doctor_rows
+
+        return doctor_rows(self.index, self.data, self.intake_stats(), self.channels())
 
     def ready(self) -> dict[str, Any]:
         """{"ready": bool, "checks": {"index": "ok|down: why|waiting: why", "worker": "ok|starting|down: why",
@@ -404,10 +392,11 @@ class Workspace:
 
         An index that answers questions may still take no writes: then it is not ready, and ``problems`` says why.
         """
+        service = self._beside or self
         problems = index_problems(self.index, self.data)
         index = f"{problems[0]['state']}: {problems[0]['what']}" if problems else "ok"
-        worker = worker_state(self.data)
-        checks = {"index": index, "worker": worker, "models": self._models_state,
+        worker = worker_state(service.data)
+        checks = {"index": index, "worker": worker, "models": service._models_state,
                   "spool": {"backlog_bytes": self.backlog_bytes()}}  # fmt: skip
         return {"ready": index == "ok" and worker == "ok", "checks": checks, "problems": problems}
 
@@ -429,7 +418,7 @@ class Workspace:
             self._models_state = f"down: {error.what}"
             return
         with self._lock:
-            self._embedder, self._searcher = embedder, None
+            self._embedder = embedder
         # The first question would otherwise wait for what is computed once: pay it here, in the background.
         with contextlib.suppress(LogsenseError):  # the index may be away now; the models are ready all the same
             self.search("is anything wrong with the service", limit=1)

@@ -61,13 +61,13 @@ def create_app(
     lifespan: Lifespan[FastAPI] | None = None,
     options: ApiOptions | None = None,
 ) -> FastAPI:
-    """Join them. ``metrics_registry`` is what ``/metrics`` shows; ``lifespan`` starts and stops what
-    runs beside the application.
+    """Join them. ``metrics_registry`` is what ``/metrics`` shows of the caller's tenant; ``lifespan`` starts and stops
+    what runs beside the application.
 
     Blocking calls of the workspace run in the thread pool; receivers run in the event loop.
     """
     options = options or ApiOptions()
-    registry = metrics_registry or CollectorRegistry()
+    registry, service = metrics_registry or CollectorRegistry(), CollectorRegistry()
     app = FastAPI(
         title=options.title,
         version=logsense.__version__,
@@ -95,7 +95,7 @@ def create_app(
     app.include_router(incidents.action_router(workspace), prefix="/api/v1", dependencies=[act])
     app.include_router(templates.edit_router(workspace), prefix="/api/v1", dependencies=[act])
     app.include_router(elastic_search.router(workspace), dependencies=[read])
-    app.include_router(health.router(workspace, registry, metrics_guard=read))
+    app.include_router(health.router(workspace, registry, service, metrics_guard=read))
     if options.keys is not None:
         app.include_router(login.router(options.keys))
 
@@ -110,7 +110,7 @@ def create_app(
     problems.install(app, html=pages.problem_page, login=login.to_login if options.keys is not None else None)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(language.Speak)
-    app.add_middleware(health.CountRequests, registry=registry)
+    app.add_middleware(health.CountRequests, registry=service)
     return app
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 
 from logsense.api.options import ApiOptions
+from logsense.caller import CALLER, Caller
 from logsense.errors import LogsenseError
 
 
@@ -57,7 +58,8 @@ def check_same_origin(request: Request) -> None:
 def guard(options: ApiOptions, purpose: str) -> Callable[[Request], Awaitable[None]]:
     """The dependency for routes with this ``purpose``: read, act or ingest. ``request.state.actor`` gets the name.
 
-    It never leaves the event loop: a thread for each batch that arrives would be dear.
+    What it establishes as ``CALLER`` decides whose data the handler sees. It never leaves the event loop: a thread for
+    each batch that arrives would be dear.
     """
 
     async def dependency(request: Request) -> None:
@@ -65,8 +67,8 @@ def guard(options: ApiOptions, purpose: str) -> Callable[[Request], Awaitable[No
             check_host(request, options.allowed_hosts)
         if request.method not in ("GET", "HEAD"):
             check_same_origin(request)
-        request.state.actor = ""
-        if options.authenticate:
-            request.state.actor = options.authenticate(request, purpose)
+        caller = options.authenticate(request, purpose) if options.authenticate else Caller()
+        CALLER.set(caller)
+        request.state.actor, request.state.session = caller.name, caller.session
 
     return dependency

@@ -1,16 +1,19 @@
-"""Where clients of every family put their key, and who may do what with it."""
+"""Where clients of every family put their key, who may do what with it, and for which tenant."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from starlette.requests import Request
 
 from logsense.api.auth import Forbidden, Unauthorized
 from logsense.api.options import Authenticate
+from logsense.caller import Caller
 from logsense.keys import Key, KeyStore
+from logsense.tenancy import DEFAULT, HEADER, check_name
 
 COOKIE = "logsense_session"
 _HEADERS = ("x-api-key", "dd-api-key", "x-insert-key")
@@ -20,13 +23,21 @@ _SCOPE = {"ingest": "ingest", "read": "search", "act": "admin"}
 def authenticator(store: KeyStore) -> Authenticate:
     """The hook for ``ApiOptions.authenticate``; lets everybody in while there are no keys."""
 
-    def authenticate(request: Request, purpose: str) -> str:
+    def authenticate(request: Request, purpose: str) -> Caller:
+        wanted = request.headers.get(HEADER, "")
+        peer = request.client.host if request.client else ""
         if not store.enabled():
-            return ""
+            return anybody(wanted, peer)
         key = key_of_request(store, request, purpose)
-        return allow(key, purpose, shown=_shown(request))
+        caller = allow(key, purpose, wanted, shown=_shown(request))
+        return replace(caller, session=not _shown(request) and COOKIE in request.cookies)
 
     return authenticate
+
+
+def anybody(wanted: str, peer: str) -> Caller:
+    """Without keys whoever reaches the server chooses the tenant. Raises BadInput for what is no name."""
+    return Caller(check_name(wanted) if wanted else DEFAULT, source=peer)
 
 
 def key_of_request(store: KeyStore, request: Request, purpose: str) -> Key | None:
@@ -45,8 +56,11 @@ def key_of_request(store: KeyStore, request: Request, purpose: str) -> Key | Non
     return store.find_session(cookie) if cookie else None
 
 
-def allow(key: Key | None, purpose: str, *, shown: bool) -> str:
-    """The key's name. Raises ``Unauthorized`` or ``Forbidden``."""
+def allow(key: Key | None, purpose: str, wanted: str, *, shown: bool) -> Caller:
+    """Who that is; ``wanted`` is the tenant that the request names.
+
+    Raises ``Unauthorized``, ``Forbidden``, or BadInput for what is no tenant's name.
+    """
     scope = _SCOPE.get(purpose, "admin")
     if key is None:
         raise Unauthorized(
@@ -62,7 +76,15 @@ def allow(key: Key | None, purpose: str, *, shown: bool) -> str:
             where="Authorization header",
             fix=f"use a key with the scope {scope}",
         )
-    return key.name
+    tenant = check_name(wanted) if wanted else key.tenant()
+    if not key.may_choose(tenant):
+        raise Forbidden(
+            f"The key {key.name!r} may not choose the tenant {tenant!r}",
+            why=f"it belongs to {', '.join(key.tenants) or DEFAULT}",
+            where="X-Scope-OrgID header",
+            fix="leave the header out, or make a key for that tenant: `logsense keys add NAME --tenant …`",
+        )
+    return Caller(tenant, key.name, source=f"key {key.name}")
 
 
 def candidates(headers: Mapping[str, str]) -> Iterator[str]:

@@ -14,14 +14,21 @@ from logsense.api import examples
 from logsense.api.examples import answers
 from logsense.api.respond import Json
 from logsense.api.schemas import Readiness
+from logsense.caller import CALLER, Caller
+from logsense.tenancy import DEFAULT
 from logsense.workspace import Workspace
 
 #: Seconds. Answers are meant to take milliseconds; group commits of receivers tens of them.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
-def router(workspace: Workspace, registry: CollectorRegistry, metrics_guard: Any = None) -> APIRouter:
-    """``/healthz``, ``/readyz`` and ``/metrics``; probes need no key, the counters do (``metrics_guard``)."""
+def router(
+    workspace: Workspace, registry: CollectorRegistry, service: CollectorRegistry, metrics_guard: Any = None
+) -> APIRouter:
+    """``/healthz``, ``/readyz`` and ``/metrics``; probes need no key, the counters do (``metrics_guard``).
+
+    ``registry`` holds what the caller's tenant may see, ``service`` what sums up all requests: for the default tenant.
+    """
     routes = APIRouter(tags=["health"])
 
     # HEAD too: probes use it, and a receiver's generic HEAD /{index} would say yes to everything.
@@ -50,7 +57,10 @@ def router(workspace: Workspace, registry: CollectorRegistry, metrics_guard: Any
     )
     def metrics() -> Response:
         """The service's own counters in the Prometheus exposition format."""
-        return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
+        shown = generate_latest(registry)
+        if CALLER.get(Caller()).tenant == DEFAULT:
+            shown += generate_latest(service)
+        return Response(shown, headers={"content-type": CONTENT_TYPE_LATEST})
 
     return routes
 

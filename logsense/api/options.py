@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from logsense.caller import Caller
 from logsense.keys import KeyStore
 
 #: Decides about one request. Called in the event loop (it must not block) with the request and what it wants to do:
-#: ``read`` (API and pages), ``act`` (acknowledge, note …) or ``ingest`` (receivers). Returns who is asking, '' for
-#: nobody in particular; raises ``auth.Unauthorized`` or ``auth.Forbidden``.
-Authenticate = Callable[[Request, str], str]
+#: ``read`` (API and pages), ``act`` (acknowledge, note …) or ``ingest`` (receivers). Returns who is asking
+#: and for which tenant; raises ``auth.Unauthorized`` or ``auth.Forbidden``.
+Authenticate = Callable[[Request, str], Caller]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from logsense.cli.common import DEFAULT_DATA, Config, Data, Json, print_json, visible, workspace
+from logsense.cli.common import DEFAULT_DATA, DEFAULT_TENANT, Config, Data, Json, Tenant, print_json, visible, workspace
 from logsense.errors import BadInput
 
 KINDS = ("ack", "resolve", "reopen", "note", "right", "wrong", "noise", "merge", "split")
@@ -28,6 +28,7 @@ def act(
     by: Annotated[str, typer.Option(help="Who acts.", show_default="your user name")] = "",
     data: Data = DEFAULT_DATA,
     config: Config = None,
+    tenant: Tenant = DEFAULT_TENANT,
     json: Json = False,
 ) -> None:
     """Acknowledge, resolve, note, judge, merge or split an incident.
@@ -46,7 +47,7 @@ def act(
         raise BadInput("Into which incident?", fix="name it with --into")
     if what == "split" and not (host or service):
         raise BadInput("What is to leave the incident?", fix="name it with --host or --service")
-    space = workspace(data, config)
+    space = workspace(data, config, tenant)
     who = by or getpass.getuser()
     if what == "merge":
         found = space.merge(incident, into, by=who, text=text)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from logsense.cli.common import (
     DEFAULT_DATA,
+    DEFAULT_TENANT,
     LEVEL_STYLE,
     SEVERITY_STYLE,
     Config,
     Data,
     Json,
+    Tenant,
     console,
     print_json,
     short_time,
@@ -72,6 +75,7 @@ def search(
     time_zone: Annotated[str, typer.Option(metavar="ZONE", help="Your zone, e.g. Europe/Berlin or +08:00.")] = "UTC",
     data: Data = DEFAULT_DATA,
     config: Config = None,
+    tenant: Tenant = DEFAULT_TENANT,
     json: Json = False,
 ) -> None:
     """Find lines, message types and incidents for a question, in English or Chinese.
@@ -82,7 +86,7 @@ def search(
     logsense search "which hosts had errors more than 100 times since the deploy"
     logsense search "昨晚哪些主机连不上数据库" --time-zone Asia/Shanghai
     """
-    space = workspace(data, config, models=True)
+    space = workspace(data, config, tenant, models=True)
     space.wait_for_models()
     if follow:
         from logsense.cli.follow import follow as run
@@ -126,10 +130,15 @@ def _print_answer(answer: dict[str, Any]) -> None:
     query = answer["query"]
     for chip in query["understood"]:
         out.print(
-            Text.assemble(("understood  ", "dim"), f"{chip['what']}: {chip['means']}", ("  ← ", "dim"), chip["said"])
+            Text.assemble(
+                ("understood  ", "dim"),
+                visible(f"{chip['what']}: {chip['means']}"),
+                ("  ← ", "dim"),
+                visible(chip["said"]),
+            )
         )
     for note in answer["notes"]:
-        out.print(Text(f"note  {note}", "yellow"))
+        out.print(Text(visible(f"note  {note}"), "yellow"))
     if query.get("syntax"):
         out.print(Text.assemble(("as syntax   ", "dim"), visible(query["syntax"])), overflow="fold")
     if answer.get("answer"):
@@ -174,12 +183,13 @@ def incidents(
     lang: Lang = "en",
     data: Data = DEFAULT_DATA,
     config: Config = None,
+    tenant: Tenant = DEFAULT_TENANT,
     json: Json = False,
 ) -> None:
     """List incidents, or explain one: what broke, since when, why, and what to check next."""
     from logsense.wording import in_language, summary
 
-    space = workspace(data, config)
+    space = workspace(data, config, tenant)
     if incident_id and form:
         typer.echo(visible(summary(space, incident_id, form, lang, reword=reword)), nl=False)
         return
@@ -216,7 +226,7 @@ def print_incident(incident: dict[str, Any], lang: str = "en") -> None:
     out.print(Text.assemble((f"{incident['id']}  ", "bold"), (f"{severity}  ", SEVERITY_STYLE[severity]),
                             (f"{incident['status']}  ", "dim"), (visible(incident["title"]), "bold")))  # fmt: skip
     end = f" to {short_time(incident['end'])}" if incident["end"] else f", {going_on}"
-    out.print(Text(f"{short_time(incident['start'])}{end}  ·  {', '.join(incident['hosts'])}", "dim"))
+    out.print(Text(f"{short_time(incident['start'])}{end}  ·  {visible(', '.join(incident['hosts']))}", "dim"))
     cited: dict[str, int] = {}
 
     def with_marks(sentence: dict[str, Any]) -> Text:
@@ -238,13 +248,15 @@ def print_incident(incident: dict[str, Any], lang: str = "en") -> None:
         out.print(Text(others_are, "bold"))
         for h in others:
             out.print(
-                Padding(Text.assemble(visible(h["title"]), (f"  {h['entity']}, score {h['score']}", "dim")), (0, 4))
+                Padding(
+                    Text.assemble(visible(h["title"]), (visible(f"  {h['entity']}, score {h['score']}"), "dim")), (0, 4)
+                )
             )
     if incident["not_examined"]:
-        out.print(Text(f"{not_examined}: " + "; ".join(incident["not_examined"]), "yellow"))
+        out.print(Text(visible(f"{not_examined}: " + "; ".join(incident["not_examined"])), "yellow"))
     if cited:
         out.print(Text(evidence, "bold"))
-        out.print(Padding(Text("  ".join(f"[{n}] {e}" for e, n in cited.items()), "dim"), (0, 4)))
+        out.print(Padding(Text(visible("  ".join(f"[{n}] {e}" for e, n in cited.items())), "dim"), (0, 4)))
 
 
 def diagnose(
@@ -253,12 +265,14 @@ def diagnose(
     lang: Lang = "en",
     data: Data = DEFAULT_DATA,
     config: Config = None,
+    tenant: Tenant = DEFAULT_TENANT,
     json: Json = False,
 ) -> None:
     """Rank what may have gone wrong in a time range, with evidence for and against."""
     from logsense.wording import in_language
 
-    answer = in_language(workspace(data, config).diagnose(_time(from_, "--from"), _time(to, "--to")), lang)
+    space = workspace(data, config, tenant)
+    answer = in_language(space.diagnose(_time(from_, "--from"), _time(to, "--to")), lang)
     if json:
         print_json(answer)
         return
@@ -270,10 +284,11 @@ def forecast(
     limit: Limit = 20,
     data: Data = DEFAULT_DATA,
     config: Config = None,
+    tenant: Tenant = DEFAULT_TENANT,
     json: Json = False,
 ) -> None:
     """Show the probability that a host fails soon, and what raises it (newest first)."""
-    rows = workspace(data, config).forecasts(host=host, limit=limit)
+    rows = workspace(data, config, tenant).forecasts(host=host, limit=limit)
     if json:
         print_json(rows)
         return
@@ -290,9 +305,11 @@ def forecast(
     )  # fmt: skip
 
 
-def doctor(data: Data = DEFAULT_DATA, config: Config = None, json: Json = False) -> None:
-    """Per source: accepted, parsed, unparsed, late, dropped, and what to do about it."""
-    rows = workspace(data, config).doctor()
+def doctor(
+    data: Data = DEFAULT_DATA, config: Config = None, tenant: Tenant = DEFAULT_TENANT, json: Json = False
+) -> None:
+    """Per source: accepted, parsed, unparsed, late, dropped, and what to do about it; then how ports are protected."""
+    rows = workspace(data, config, tenant).doctor()
     if json:
         print_json(rows)
         return
@@ -306,3 +323,20 @@ def doctor(data: Data = DEFAULT_DATA, config: Config = None, json: Json = False)
         ),
         empty="No source has sent anything yet.",
     )  # fmt: skip
+    if tenant == DEFAULT_TENANT:
+        _print_ports(data, config)
+
+
+def _print_ports(data: Path, config: Path | None) -> None:
+    from logsense import access
+    from logsense.config import load_settings
+    from logsense.keys import KeyStore
+
+    rows = access.describe(load_settings(config), keys=KeyStore(data).enabled())
+    typer.echo()
+    table(
+        "Ports without API keys, as these settings open them",
+        ["port", "address", "TLS", "who may send", "tenant"],
+        ((r["port"], r["address"], "yes" if r["tls"] else "", r["protection"], r["tenant"]) for r in rows),
+        empty="No port without API keys is open.",
+    )

@@ -15,6 +15,7 @@ from logsense.errors import BadInput
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from logsense.config import Settings
     from logsense.workspace import Workspace
 
 DATA_HELP = "Folder that holds spool, index and state."
@@ -23,6 +24,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Config = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", envvar="LOGSENSE_CONFIG", help="Settings file (TOML).")
 ]
+Tenant = Annotated[
+    str, typer.Option("--tenant", metavar="NAME", envvar="LOGSENSE_TENANT", help="Whose lines (of several tenants).")
+]
+DEFAULT_TENANT = "default"
 DEFAULT_DATA = Path("logsense-data")
 LEVEL_STYLE = {
     "emergency": "bold red", "alert": "bold red", "critical": "bold red", "error": "red", "warning": "yellow",
@@ -32,19 +37,36 @@ SEVERITY_STYLE = {"critical": "bold red", "high": "red", "medium": "yellow", "lo
 
 
 def console(*, stderr: bool = False) -> Console:
-    from rich.console import Console
+    """Where commands print. Whatever is printed, control characters in it are shown, not obeyed."""
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
+
+    class Harmless(Console):
+        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+            for segment in super().render(renderable, options):
+                # Commands to the terminal are rich's own; text may be anybody's.
+                yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
     # Piped output is not cut to 80 columns: it goes to a file or a pager.
     width = None if (sys.stderr if stderr else sys.stdout).isatty() or "COLUMNS" in os.environ else 160
-    return Console(stderr=stderr, highlight=False, width=width)
+    return Harmless(stderr=stderr, highlight=False, width=width)
 
 
-def workspace(data: Path, config: Path | None = None, *, models: bool = False) -> Workspace:
-    """The data folder for asking; a missing one is an error that says how to make one."""
+def place_of(data: Path, config: Path | None, tenant: str) -> tuple[Path, Settings]:
+    """The tenant's folder and the settings that hold for it."""
+    from logsense import tenancy
     from logsense.config import load_settings
+
+    return tenancy.folder(data, tenant), tenancy.settings_of(load_settings(config), tenant)
+
+
+def workspace(
+    data: Path, config: Path | None = None, tenant: str = DEFAULT_TENANT, *, models: bool = False
+) -> Workspace:
+    """The tenant's data folder for asking; a missing one is an error that says how to make one."""
     from logsense.workspace import Workspace
 
-    settings = load_settings(config)
+    data, settings = place_of(data, config, tenant)
     if settings.section("index").type == "embedded" and not (data / "index").is_dir():
         raise BadInput(
             f"There is no logsense data in {data}.",

@@ -7,7 +7,19 @@ from typing import Annotated, Any
 
 import typer
 
-from logsense.cli.common import DEFAULT_DATA, Config, Data, Json, console, print_json, print_ndjson, visible
+from logsense.cli.common import (
+    DEFAULT_DATA,
+    DEFAULT_TENANT,
+    Config,
+    Data,
+    Json,
+    Tenant,
+    console,
+    place_of,
+    print_json,
+    print_ndjson,
+    visible,
+)
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE…", help="Files (also .gz), or - for standard input.")]
 Format = Annotated[str, typer.Option("--format", help="Name of a format (`logsense formats`), or auto.")]
@@ -32,6 +44,7 @@ def ingest(
     time_zone: Zone = "UTC",
     data: Data = DEFAULT_DATA,
     config: Config = None,
+    tenant: Tenant = DEFAULT_TENANT,
     json: Json = False,
 ) -> None:
     """Read files to their end, index them, and look for incidents in them.
@@ -41,10 +54,9 @@ def ingest(
     journalctl -o short-iso | logsense ingest - --service journal
     logsense ingest --pipeline database samples/database
     """
-    from logsense.config import load_settings
     from logsense.feed import Hints, ingest_files, ingest_pipeline
 
-    settings = load_settings(config)
+    given, (data, settings) = data, place_of(data, config, tenant)
     with Progress(quiet=json) as progress:
         if pipeline:
             report = ingest_pipeline(data, settings, pipeline, [Path(f) for f in files], progress=progress)
@@ -63,7 +75,8 @@ def ingest(
         typer.secho(f"note: {visible(note)}", fg="yellow", err=True)
     for row in report["incidents"]:
         typer.echo(f"  {row['id']:8} {row['severity']:9} {row['start'][:19]}  {visible(row['title'])}")
-    typer.echo(f'Ask: logsense search "…" --data {data}   Read: logsense incidents --data {data}')
+    where = f"--data {given}" + (f" --tenant {tenant}" if tenant != DEFAULT_TENANT else "")
+    typer.echo(f'Ask: logsense search "…" {where}   Read: logsense incidents {where}')
 
 
 def tail(
@@ -74,11 +87,12 @@ def tail(
     time_zone: Zone = "UTC",
     data: Data = DEFAULT_DATA,
     config: Config = None,
+    tenant: Tenant = DEFAULT_TENANT,
 ) -> None:
     """Follow files (through rotation) and report incidents as they open. Ctrl-C ends it; it goes on where it was."""
-    from logsense.config import load_settings
     from logsense.feed import Hints, follow
 
+    data, settings = place_of(data, config, tenant)
     out = console()
 
     def tell(event: str, row: dict[str, Any]) -> None:
@@ -90,9 +104,7 @@ def tail(
             out.print(f"warning: {visible(row['text'])}", markup=False, style="yellow")
 
     typer.echo(f"Following {', '.join(files)} into {data}. Ctrl-C ends it.", err=True)
-    follow(
-        data, load_settings(config), files, Hints(format=format_, host=host, service=service, time_zone=time_zone), tell
-    )
+    follow(data, settings, files, Hints(format=format_, host=host, service=service, time_zone=time_zone), tell)
 
 
 def parse(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from logsense.cli.common import DEFAULT_DATA, Config, Data, Json, print_json, table
+from logsense.cli.common import DEFAULT_DATA, DEFAULT_TENANT, Config, Data, Json, Tenant, place_of, print_json, table
 
 
 def add_to(app: typer.Typer) -> None:
@@ -18,15 +18,15 @@ def reindex(
     target: Annotated[str, typer.Option("--to", help="embedded or elasticsearch.")],
     data: Data = DEFAULT_DATA,
     config: Config = None,
+    tenant: Tenant = DEFAULT_TENANT,
     json: Json = False,
 ) -> None:
     """Copy everything from one index into another; run it again after an interruption, it goes on."""
     from logsense.cli.feed import Progress
-    from logsense.config import load_settings
     from logsense.reindex import reindex as run
 
     with Progress(quiet=json) as progress:
-        counts = run(data, load_settings(config), source, target, progress)
+        counts = run(*place_of(data, config, tenant), source, target, progress)
     if json:
         print_json(counts)
         return

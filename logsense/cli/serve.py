@@ -38,7 +38,7 @@ def serve(
     table = dict(settings.tables.get("server", {}))
     table |= {k: v for k, v in {"host": host, "port": port, "syslog_port": syslog_port}.items() if v is not None}
     settings = dataclasses.replace(settings, tables={**settings.tables, "server": table})
-    syslog = settings.section("server").syslog_port
+    syslog, tls = settings.section("server").syslog_port, settings.section("server").certificate
 
     def banner(url: str) -> None:
         typer.echo(f"logsense is ready: {url}")
@@ -46,6 +46,8 @@ def serve(
             f"  send logs     curl --data-binary @/var/log/syslog -H 'Content-Type: text/plain' {url}/api/v1/logs"
         )
         typer.echo(f"  Elasticsearch clients and shippers   {url}")
+        if tls:
+            typer.echo("  TLS           clients must trust the certificate of [server] certificate")
         if syslog:
             typer.echo(f"  syslog        udp and tcp port {syslog}")
         typer.echo(f"  data          {data.resolve()}")
@@ -60,11 +62,11 @@ def worker(
     config: Config = None,
     parent: Annotated[int, typer.Option(help="Process without which it ends [whoever starts it].")] = 0,
 ) -> None:
-    """Move lines from the spool to the index (started by `serve`)."""
+    """Move lines from the spools to the indexes of all tenants (started by `serve`)."""
     from logsense.config import load_settings
-    from logsense.worker import work
+    from logsense.workers import Workers
 
-    work(data, load_settings(config), parent, config=config)
+    Workers(data, load_settings(config), beside=True, config=config).run(parent)
 
 
 def parser(data: Data = DEFAULT_DATA, config: Config = None) -> None:

@@ -9,7 +9,19 @@ from typing import Annotated, Any
 
 import typer
 
-from logsense.cli.common import DEFAULT_DATA, Config, Data, Json, console, print_json, short_time, table, workspace
+from logsense.cli.common import (
+    DEFAULT_DATA,
+    DEFAULT_TENANT,
+    Config,
+    Data,
+    Json,
+    Tenant,
+    console,
+    print_json,
+    short_time,
+    table,
+    workspace,
+)
 from logsense.cli.common import visible as shown
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -51,6 +63,7 @@ def templates(
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, max=10_000, help="Most entries to show.")] = 40,
     data: Data = DEFAULT_DATA,
     config: Config = None,
+    tenant: Tenant = DEFAULT_TENANT,
     json: Json = False,
 ) -> None:
     """List the message types that were mined, show one in full, or what changed about them.
@@ -61,7 +74,7 @@ def templates(
     """
     from logsense.timefmt import parse_time
 
-    space = workspace(data, config)
+    space = workspace(data, config, tenant)
     times = {
         "from_": None if since is None else parse_time(since, name="--since"),
         "to": None if to is None else parse_time(to, name="--to"),
@@ -179,9 +192,9 @@ def spark(counts: Sequence[int]) -> str:
 # -- edits ------------------------------------------------------------------------------------------------------------
 
 
-def _edit(data: Path, config: Path | None, kind: str, template_id: str = "", **members: Any) -> None:
+def _edit(data: Path, config: Path | None, tenant: str, kind: str, template_id: str = "", **members: Any) -> None:
     members["by"] = members.get("by") or _me()
-    done = workspace(data, config).edit_template(kind, template_id, **members)
+    done = workspace(data, config, tenant).edit_template(kind, template_id, **members)
     typer.echo(f"Edit {done['edit']} is kept; `logsense template undo --edit {done['edit']}` takes it back."
                if kind != "undo" else f"Edit {done['undoes']} is undone.")  # fmt: skip
 
@@ -197,13 +210,13 @@ def _me() -> str:
 def rename(
     template_id: TemplateId,
     label: Annotated[str, typer.Argument(metavar="NAME", help="What it means, in your words; '' takes the name away.")],
-    by: By = "", note: Note = "", data: Data = DEFAULT_DATA, config: Config = None,
+    by: By = "", note: Note = "", data: Data = DEFAULT_DATA, config: Config = None, tenant: Tenant = DEFAULT_TENANT,
 ) -> None:  # fmt: skip
     """Give a message type a name, shown beside its text and found by search.
 
     Example: logsense template rename 3f2a90c1 "nightly backup started"
     """
-    _edit(data, config, "rename", template_id, label=label, by=by, note=note)
+    _edit(data, config, tenant, "rename", template_id, label=label, by=by, note=note)
 
 
 @editing.command()
@@ -211,13 +224,13 @@ def merge(
     template_id: TemplateId,
     into: Annotated[str, typer.Option("--into", metavar="ID", help="The template that survives.")],
     force: Annotated[bool, typer.Option("--force", help="Also if they belong to different services.")] = False,
-    by: By = "", note: Note = "", data: Data = DEFAULT_DATA, config: Config = None,
+    by: By = "", note: Note = "", data: Data = DEFAULT_DATA, config: Config = None, tenant: Tenant = DEFAULT_TENANT,
 ) -> None:  # fmt: skip
     """Show two message types as one: counts add up, search finds the lines of both.
 
     Example: logsense template merge 77c0 --into 3f2a
     """
-    _edit(data, config, "merge", template_id, into=into, force=force, by=by, note=note)
+    _edit(data, config, tenant, "merge", template_id, into=into, force=force, by=by, note=note)
 
 
 @editing.command()
@@ -226,42 +239,44 @@ def split(
     parameter: Annotated[
         int, typer.Option("--by", metavar="N", min=0, help="Tell its lines apart by the values of parameter N.")
     ] = 0,
-    by: By = "", note: Note = "", data: Data = DEFAULT_DATA, config: Config = None,
+    by: By = "", note: Note = "", data: Data = DEFAULT_DATA, config: Config = None, tenant: Tenant = DEFAULT_TENANT,
 ) -> None:  # fmt: skip
     """Take a merged message type out again, or tell lines apart by a value (--by; for lines that come from now on).
 
     Example: logsense template split 3f2a --by 2
     """
-    _edit(data, config, "split", template_id, parameter=parameter, by=by, note=note)
+    _edit(data, config, tenant, "split", template_id, parameter=parameter, by=by, note=note)
 
 
 @editing.command()
 def noise(
     template_id: TemplateId,
     off: Annotated[bool, typer.Option("--off", help="It means something after all.")] = False,
-    by: By = "", note: Note = "", data: Data = DEFAULT_DATA, config: Config = None,
+    by: By = "", note: Note = "", data: Data = DEFAULT_DATA, config: Config = None, tenant: Tenant = DEFAULT_TENANT,
 ) -> None:  # fmt: skip
     """Mark a message type as noise: it raises no signal and is hidden from the list; its lines stay searchable.
 
     Example: logsense template noise 3f2a --note "health check of the balancer"
     """
-    _edit(data, config, "noise", template_id, on=not off, by=by, note=note)
+    _edit(data, config, tenant, "noise", template_id, on=not off, by=by, note=note)
 
 
 @editing.command()
 def undo(
     template_id: Annotated[str, typer.Argument(metavar="[ID]", help="Undo the last edit of this template.")] = "",
     edit: Annotated[int, typer.Option("--edit", metavar="N", min=0, help="Undo this edit.")] = 0,
-    by: By = "", note: Note = "", data: Data = DEFAULT_DATA, config: Config = None,
+    by: By = "", note: Note = "", data: Data = DEFAULT_DATA, config: Config = None, tenant: Tenant = DEFAULT_TENANT,
 ) -> None:  # fmt: skip
     """Take an edit back, as if it had never been made."""
-    _edit(data, config, "undo", template_id, undoes=edit, by=by, note=note)
+    _edit(data, config, tenant, "undo", template_id, undoes=edit, by=by, note=note)
 
 
 @editing.command()
-def edits(data: Data = DEFAULT_DATA, config: Config = None, json: Json = False) -> None:
+def edits(
+    data: Data = DEFAULT_DATA, config: Config = None, tenant: Tenant = DEFAULT_TENANT, json: Json = False
+) -> None:
     """List every edit, newest first, with who made it and whether it still holds."""
-    rows = workspace(data, config).template_edits()
+    rows = workspace(data, config, tenant).template_edits()
     print_json(rows) if json else _print_edits(rows, empty="Nobody changed a template yet.")
 
 

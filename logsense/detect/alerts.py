@@ -42,6 +42,11 @@ class Alerts:
     def __init__(self) -> None:
         self._firing: dict[str, Firing] = {}
 
+    @property
+    def firing(self) -> bool:
+        """Whether one of them is not over."""
+        return bool(self._firing)
+
     def take(self, records: Iterable[LogRecord]) -> None:
         for record in records:
             # By source and not by event.kind: an intrusion detector's every line is of that kind.

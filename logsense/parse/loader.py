@@ -11,10 +11,13 @@ from logsense.errors import BadFormat
 from logsense.parse.format import Decode, Format, make
 from logsense.parse.options import ParseOptions
 from logsense.parse.pairs import decode_json, decode_logfmt, memo
+from logsense.parse.safety import too_slow
 from logsense.parse.samples import differences, read_sample
 from logsense.parse.schema import FormatSpec, read_spec
 from logsense.parse.timestamps import zone_of
 
+#: Longest time that a pattern of one's own may take on any hostile line of 8 KiB; generous, as the machine may be busy.
+_RACE_S = 0.5
 BUILT_IN = Path(__file__).parent / "formats"
 
 
@@ -84,6 +87,8 @@ class Formats:
         checked = self if options.timezone == "UTC" else Formats(replace(options, timezone="UTC", formats=()), specs)
         if checked is self:
             for format_ in self.by_name.values():
+                if format_.spec.file.parent != BUILT_IN:
+                    race(format_.spec)
                 verify(format_)
 
     def candidates(self, line: str) -> tuple[Format, ...]:
@@ -113,6 +118,24 @@ def verify(format_: Format) -> None:
                 why="; ".join(wrong),
                 where=str(format_.spec.file),
                 fix="correct the pattern, or the sample if the pattern is right",
+            )
+
+
+def race(spec: FormatSpec) -> None:
+    """Raise ``BadFormat`` when a pattern of a format of one's own takes long on a hostile line.
+
+    The structure of patterns was judged when they were read; some run away without the structure that tells, such as
+    ``(a|aa)+``. Built-in formats are raced by the tests.
+    """
+    lines = [sample.line for sample in spec.samples]
+    for pattern in (*spec.patterns, *spec.contents):
+        slow = too_slow(pattern.pattern, lines, anywhere=pattern in spec.contents, limit_s=_RACE_S)
+        if slow:
+            raise BadFormat(
+                f"pattern {pattern.name!r} of format {spec.name!r} could take too much time",
+                why=slow,
+                where=str(spec.file),
+                fix="make repeats possessive (a++), bound them ({1,100}), or let what follows differ from what repeats",
             )
 
 

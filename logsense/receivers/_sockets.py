@@ -23,6 +23,7 @@ from typing import Any
 
 from logsense import errors
 from logsense.deliver import accept_patiently
+from logsense.gate import Gate, certificate_names
 from logsense.record import MetricPoint, RawEvent
 from logsense.stages import Intake
 
@@ -44,6 +45,10 @@ class SocketOptions:
     certificate: Path | None = None
     #: PEM file with its key, when the certificate file does not hold it.
     key: Path | None = None
+    #: PEM file of the authority that clients' certificates must be signed by; none means that they need none.
+    client_ca: Path | None = None
+    #: Who may send and whose lines they are; none lets everybody in.
+    gate: Gate | None = None
     #: Bytes of one message that are kept; a longer one ends the connection where the protocol has no way to skip it.
     max_message_bytes: int = 16 * 1024 * 1024
     #: Open connections; further ones are closed at once.
@@ -71,6 +76,11 @@ class Connection:
     def end(self) -> Parsed:
         """What was still unfinished when the peer closed in order."""
         return [], []
+
+    @property
+    def greeting(self) -> bytes:
+        """What the protocol's server says first."""
+        return b""
 
     @property
     def within(self) -> bool:
@@ -117,8 +127,8 @@ class SocketReceiver:
             self.listening.set()
             async with asyncio.TaskGroup() as tasks:
                 if queue is not None:
-                    tasks.create_task(self._deliver(queue, intake))
-                tasks.create_task(self.tick(intake))
+                    tasks.create_task(self._deliver(queue))
+                tasks.create_task(self.tick(self.options.gate.datagrams() if self.options.gate else intake))
                 await asyncio.Event().wait()
 
     async def tick(self, intake: Intake) -> None:
@@ -155,7 +165,16 @@ class SocketReceiver:
         if len(self._tasks) > self.options.max_connections:
             log.warning("%s: %s refused: %d connections are open", self.name, address, self.options.max_connections)
             return
+        if self.options.gate is not None:
+            if not self.options.gate.admits(address):
+                log.warning("%s: %s refused: it is in none of the networks that may send", self.name, address)
+                return
+            names = certificate_names(writer.get_extra_info("peercert"))
+            intake = self.options.gate.connection(address, names)
         connection = self.connection(address)
+        if connection.greeting:
+            writer.write(connection.greeting)
+            await writer.drain()
         while not connection.closing:
             try:
                 wait = self.options.stall_s if connection.within else None
@@ -190,6 +209,8 @@ class SocketReceiver:
     # UDP
 
     async def _listen_udp(self, port: int, intake: Intake, stack: contextlib.AsyncExitStack) -> _Datagrams:
+        if self.options.gate is not None:
+            intake = self.options.gate.datagrams()
         queue = _Datagrams(self, intake)
         host = self.options.host or ("::" if socket.has_dualstack_ipv6() else "0.0.0.0")  # noqa: S104 - asked for
         with explained(self.name, host, port):
@@ -203,7 +224,8 @@ class SocketReceiver:
         self.ports["udp"] = int(sock.getsockname()[1])
         return queue
 
-    async def _deliver(self, queue: _Datagrams, intake: Intake) -> None:
+    async def _deliver(self, queue: _Datagrams) -> None:
+        intake = queue.intake
         try:
             while True:
                 await queue.filled.wait()
@@ -221,21 +243,28 @@ class _Datagrams(asyncio.DatagramProtocol):
     """What arrived and is not yet in the spool. Ids are given on arrival, so a batch that is tried again keeps them."""
 
     def __init__(self, receiver: SocketReceiver, intake: Intake) -> None:
-        self._receiver, self._intake = receiver, intake
+        self._receiver, self.intake = receiver, intake
         self._waiting: deque[RawEvent | MetricPoint] = deque()
         self.filled = asyncio.Event()
         self._prefix, self._numbers = f"u{secrets.token_hex(8)}", itertools.count()
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        source = f"{self._receiver.name}:udp"
+        source, gate, address = f"{self._receiver.name}:udp", self._receiver.options.gate, plain_address(addr)
+        if gate is not None and not gate.admits(address):
+            self.intake.dropped(f"{source} (not allowed)", 1)
+            return
         if len(self._waiting) >= self._receiver.options.udp_queue:
-            self._intake.dropped(source, 1)
+            self.intake.dropped(source, 1)
             return
         try:
-            events, points = self._receiver.datagram(data, plain_address(addr))
+            events, points = self._receiver.datagram(data, address)
         except ValueError as error:
             log.debug("%s: datagram from %s is not understood: %s", self._receiver.name, addr[0], error)
-            self._intake.dropped(source, 1)
+            self.intake.dropped(source, 1)
+            return
+        lines = max(1, len(events) + len(points))
+        if gate is not None and not gate.takes(address, lines, len(data)):
+            self.intake.dropped(f"{source} from {address} (over its limit)", lines)
             return
         for event in events:
             event.id = event.id or f"{self._prefix}-{next(self._numbers):x}"
@@ -318,6 +347,9 @@ def _tls(options: SocketOptions) -> ssl.SSLContext | None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         context.load_cert_chain(options.certificate, options.key)
+        if options.client_ca is not None:
+            context.load_verify_locations(options.client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
     except (OSError, ssl.SSLError) as error:
         raise errors.BadConfig(
             "The TLS certificate cannot be loaded", why=str(error), where=str(options.certificate)

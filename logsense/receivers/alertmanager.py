@@ -18,6 +18,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from logsense import errors
+from logsense.caller import CALLER, Caller
 from logsense.receivers._body import BodyLimits, off_loop, read_body
 from logsense.receivers._guard import guarded_route, retry_headers
 from logsense.receivers._times import ns_to_text
@@ -62,17 +63,18 @@ class AlertmanagerReceiver:
     def router(self, intake: Intake) -> APIRouter:
         """200 when all of it is kept."""
         router = APIRouter(route_class=guarded_route(_refusal), include_in_schema=False)
-        kept: OrderedDict[str, float] = OrderedDict()  # id -> when it last became a line
+        # (tenant, id) -> when it last became a line: an alert of one tenant is no repetition of another's.
+        kept: OrderedDict[tuple[str, str], float] = OrderedDict()
 
         async def alerts(request: Request) -> Response:
             body = await read_body(request, self.options.limits)
             events = await off_loop(body, parse_alerts)
-            now = time.monotonic()
-            fresh = [e for e in events if now - kept.get(str(e.id), -math.inf) >= self.options.repeat_s]
+            now, tenant = time.monotonic(), CALLER.get(Caller()).tenant
+            fresh = [e for e in events if now - kept.get((tenant, str(e.id)), -math.inf) >= self.options.repeat_s]
             await intake.accept(fresh)
             for event in fresh:
-                kept[str(event.id)] = now
-                kept.move_to_end(str(event.id))
+                kept[tenant, str(event.id)] = now
+                kept.move_to_end((tenant, str(event.id)))
             while len(kept) > _REMEMBERED:
                 kept.popitem(last=False)
             return Response(b'{"status":"success"}', media_type="application/json")

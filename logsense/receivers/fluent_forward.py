@@ -8,10 +8,11 @@ https://github.com/fluent/fluentd/wiki/Forward-Protocol-Specification-v1.5
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from logsense.receivers._events import event_from_object
+from logsense.receivers._forward_auth import Handshake
 from logsense.receivers._sockets import BadFrame, Connection, Parsed, SocketOptions, SocketReceiver, now_ns
 from logsense.receivers._times import ns_to_text
 from logsense.record import RawEvent
@@ -21,17 +22,24 @@ _MAX_UNPACKED = 256 * 1024 * 1024
 
 
 class FluentForwardReceiver(SocketReceiver):
-    """TCP. The handshake with a shared key is not offered: use TLS in front, or an HTTP output with an API key."""
+    """TCP, or TLS when a certificate is set. With a ``shared_key`` clients must prove that they know it."""
 
     name = "fluent"
 
+    def __init__(
+        self, options: SocketOptions | None = None, shared_key: str = "", users: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(options)
+        self._shared_key, self._users = shared_key, dict(users or {})
+
     def connection(self, address: str) -> Connection:
-        return _Forward(address, self.options)
+        return _Forward(address, self.options, Handshake(self._shared_key, self._users) if self._shared_key else None)
 
 
 class _Forward(Connection):
-    def __init__(self, address: str, options: SocketOptions) -> None:
+    def __init__(self, address: str, options: SocketOptions, handshake: Handshake | None = None) -> None:
         super().__init__(address, options)
+        self._handshake, self._refused = handshake, False
         self._unpacker = _unpacker(options.max_message_bytes * 4)
         self._fed = self._used = 0
 
@@ -45,6 +53,12 @@ class _Forward(Connection):
             self._fed += len(data)
             for message in self._unpacker:
                 self._used = self._unpacker.tell()
+                if self._handshake is not None and not self._handshake.passed:
+                    replies.append(self._handshake.answer(message))
+                    self._refused = not self._handshake.passed
+                    if self._refused:
+                        break
+                    continue
                 found, chunk = parse_message(message)
                 events += found
                 if chunk is not None:
@@ -54,8 +68,17 @@ class _Forward(Connection):
         return (events, []), b"".join(replies)
 
     @property
+    def greeting(self) -> bytes:
+        return self._handshake.hello() if self._handshake is not None else b""
+
+    @property
+    def closing(self) -> bool:
+        return self._refused
+
+    @property
     def within(self) -> bool:
-        return self._fed > self._used
+        # Who was greeted and has not shown the key is within its first message, however little it sent.
+        return (self._handshake is not None and not self._handshake.passed) or self._fed > self._used
 
 
 def parse_message(message: Any) -> tuple[list[RawEvent], str | None]:

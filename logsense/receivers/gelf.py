@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,13 +86,30 @@ class GelfReceiver(SocketReceiver):
 
 
 class _Gelf(LineConnection):
-    ends = (b"\0",)
+    """Messages end with NUL. Some senders end them with LF instead: the first line tells, if it is a whole message by
+    itself (JSON has no bare LF within a value, but may be indented)."""
+
+    ends: Sequence[bytes] = (b"\0",)
+
+    def feed(self, data: bytes) -> tuple[Parsed, bytes]:
+        undecided = len(self.ends) == 1 and b"\n" not in self._rest and not self._skipping
+        if undecided and b"\n" in data and b"\0" not in data:
+            first = (bytes(self._rest) + data).split(b"\n", 1)[0].strip()
+            if first.endswith(b"}") and len(first) <= self.options.max_message_bytes and _is_object(first):
+                self.ends = (b"\n", b"\0")
+        return super().feed(data)
 
     def message(self, data: bytes) -> Parsed:
-        # Some senders end messages by LF instead; JSON has no bare LF within a value, but may be indented.
         if not data.strip():
             return [], []
         return [gelf_event(data, "gelf:tcp")], []
+
+
+def _is_object(data: bytes) -> bool:
+    try:
+        return isinstance(load_json(data), dict)
+    except ValueError:
+        return False
 
 
 class Chunks:

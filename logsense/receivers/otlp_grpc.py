@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from logsense import errors
 from logsense.receivers import _otlp_schema as schema
@@ -17,8 +18,9 @@ from logsense.receivers._sockets import SocketOptions
 from logsense.receivers.otlp_http import events_of, points_of
 from logsense.stages import Intake
 
-#: Decides by the headers of a call; raises ``errors.LogsenseError`` with status 401 or 403.
-Authorize = Callable[[dict[str, str]], None]
+#: Decides by the headers of a call, the peer's address and the names in its certificate where the call is handed
+#: over; raises ``errors.LogsenseError`` with status 401 or 403.
+Authorize = Callable[[dict[str, str], str, list[str]], Intake]
 
 _LOGS = "opentelemetry.proto.collector.logs.v1.LogsService"
 _METRICS = "opentelemetry.proto.collector.metrics.v1.MetricsService"
@@ -59,7 +61,9 @@ class OtlpGrpcReceiver:
             else:
                 chain = options.certificate.read_bytes()
                 key = (options.key or options.certificate).read_bytes()
-                port = server.add_secure_port(address, grpc.ssl_server_credentials([(key, chain)]))
+                ca = options.client_ca.read_bytes() if options.client_ca else None
+                credentials = grpc.ssl_server_credentials([(key, chain)], ca, require_client_auth=ca is not None)
+                port = server.add_secure_port(address, credentials)
         except (RuntimeError, OSError) as error:
             raise errors.BadConfig(
                 f"Cannot listen for OTLP over gRPC on {address}",
@@ -80,10 +84,12 @@ class OtlpGrpcReceiver:
     ) -> Any:
         async def export(body: bytes, context: Any) -> bytes:
             try:
+                door = intake
                 if self.authorize is not None:
-                    self.authorize({k: v for k, v in context.invocation_metadata() or () if isinstance(v, str)})
+                    headers = {k: v for k, v in context.invocation_metadata() or () if isinstance(v, str)}
+                    door = self.authorize(headers, _address(context.peer()), _names(context.auth_context()))
                 (events, points), rejected = _parse(body, table, convert)
-                await intake.accept(events, points)
+                await door.accept(events, points)
             except errors.LogsenseError as error:
                 await context.abort(_code(grpc, error), str(error), _retry_info(error))
             partial = b"\x08" + pb.encode_varint(rejected) + pb.encode_text(2, _REJECTED) if rejected else b""
@@ -91,6 +97,19 @@ class OtlpGrpcReceiver:
 
         handler = grpc.unary_unary_rpc_method_handler(export)
         return grpc.method_handlers_generic_handler(name, {"Export": handler})
+
+
+def _address(peer: str) -> str:
+    """``ipv4:10.0.0.1:5000`` or ``ipv6:[::1]:5000`` (escaped by some versions) as an address."""
+    kind, _, rest = unquote(peer).partition(":")
+    host = rest.rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else ""
+    return host.removeprefix("::ffff:")
+
+
+def _names(context: Mapping[str, Sequence[bytes]]) -> list[str]:
+    """Common name and alternative names of the client's certificate."""
+    found = [*context.get("x509_common_name", ()), *context.get("x509_subject_alternative_name", ())]
+    return list(dict.fromkeys(name.decode("utf-8", "replace") for name in found))
 
 
 def _parse(body: bytes, table: pb.Table, convert: Callable[[dict[str, Any]], Any]) -> Any:

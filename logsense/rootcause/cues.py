@@ -10,6 +10,8 @@ from logsense.rootcause.evidence import Evidence, SeriesExcerpt, TemplateCount
 from logsense.rootcause.patterns import MetricCue, Pattern, TextCue
 
 _KERNEL_TIME = re.compile(r"^\[ *\d+\.\d+\] ")
+#: Characters of a line or template that cues are looked for in: some expressions take quadratic time.
+_LOOKED_AT = 1000
 _UNREACHABLE = re.compile(
     r"refused|timed? ?out|timeout|unreachable|no route|(could|can) ?not connect|failed to connect|is down|"
     r"connect\S* failed|no server available",
@@ -82,13 +84,15 @@ def text_findings(pattern: Pattern, evidence: Evidence) -> Iterator[Finding]:
 
 def _match(cue: TextCue, template: TemplateCount) -> str | None:
     """The service that the match names or the template's own; None without a match."""
-    for text in (template.text, *(sample for _, sample in template.samples[:3])):
+    # A cue stands near the beginning; a megabyte that somebody sends must not hold up the analysis.
+    samples = [sample[:_LOOKED_AT] for _, sample in template.samples[:3]]
+    for text in (template.text[:_LOOKED_AT], *samples):
         if found := cue.match.search(text):
             named = next((value for value in found.groupdict().values() if value and "<" not in value), "")
-            if named or template.text != text:
+            if named or template.text[:_LOOKED_AT] != text:
                 return named or template.service
             # the template itself matches: its samples may still name the service
-            for _, sample in template.samples[:3]:
+            for sample in samples:
                 if again := cue.match.search(sample):
                     named = next((value for value in again.groupdict().values() if value), "")
                     return named or template.service
@@ -191,7 +195,8 @@ def _target(host: str, templates: Sequence[TemplateCount], evidence: Evidence) -
     """The one other host that lines about an unreachable peer name, by name or address; empty if none or several."""
     named: set[str] = set()
     for template in templates:
-        for _, text in template.samples:
+        for _, sample in template.samples:
+            text = sample[:_LOOKED_AT]
             if _UNREACHABLE.search(text):
                 words = set(_PLACE.findall(text))
                 named |= {other for other in evidence.hosts if other in words}

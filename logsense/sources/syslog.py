@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from logsense import errors
+from logsense.gate import Gate, certificate_names
 from logsense.record import RawEvent
 from logsense.sources._deliver import accept_patiently
 from logsense.sources.lines import decode
@@ -49,6 +50,8 @@ class SyslogOptions:
     key: Path | None = None
     #: PEM file with the CA that clients' certificates must be signed by; none means that clients need no certificate.
     client_ca: Path | None = None
+    #: Who may send and whose lines they are; none lets everybody in.
+    gate: Gate | None = None
     #: Bytes of a message that are kept.
     max_message_bytes: int = 1024 * 1024
     #: UDP messages that may wait in memory for the spool; more are dropped and counted.
@@ -80,9 +83,10 @@ class SyslogSource:
     async def run(self, intake: Intake) -> None:
         """Until cancelled. Raises ``BadConfig`` when a port cannot be opened."""
         options = self.options
+        datagrams = options.gate.datagrams() if options.gate is not None else intake
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._end_connections)
-            queue = None if options.udp_port is None else await self._listen_udp(options.udp_port, intake, stack)
+            queue = None if options.udp_port is None else await self._listen_udp(options.udp_port, datagrams, stack)
             if options.tcp_port is not None:
                 await self._listen_tcp("tcp", options.tcp_port, None, intake, stack)
             if options.tls_port is not None:
@@ -90,15 +94,15 @@ class SyslogSource:
             self.listening.set()
             async with asyncio.TaskGroup() as tasks:
                 if queue is not None:
-                    tasks.create_task(self._deliver_udp(queue, intake))
-                    tasks.create_task(self._count_kernel_drops(intake))
+                    tasks.create_task(self._deliver_udp(queue, datagrams))
+                    tasks.create_task(self._count_kernel_drops(datagrams))
                 await asyncio.Event().wait()
 
     # UDP
 
     async def _listen_udp(self, port: int, intake: Intake, stack: contextlib.AsyncExitStack) -> _UdpQueue:
         options = self.options
-        queue = _UdpQueue(options.udp_queue, options.max_message_bytes, intake)
+        queue = _UdpQueue(options, intake)
         with _explained("udp", options.host, port):
             host = options.host or ("::" if socket.has_dualstack_ipv6() else "0.0.0.0")  # noqa: S104 - asked for
             transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
@@ -166,10 +170,15 @@ class SyslogSource:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, source: str, intake: Intake
     ) -> None:
         peer = writer.get_extra_info("peername")
-        address = str(peer[0]) if peer else ""
+        address = str(peer[0]).removeprefix("::ffff:") if peer else ""
         if len(self._connections) > self.options.max_connections:
             log.warning("syslog: %s refused: %d connections are open", address, self.options.max_connections)
             return
+        if self.options.gate is not None:
+            if not self.options.gate.admits(address):
+                log.warning("syslog: %s refused: it is in none of the networks that may send", address)
+                return
+            intake = self.options.gate.connection(address, certificate_names(writer.get_extra_info("peercert")))
         framer = SyslogFramer(self.options.max_message_bytes)
         ended = False
         while not ended:
@@ -211,9 +220,10 @@ class SyslogSource:
 class _UdpQueue(asyncio.DatagramProtocol):
     """What arrived and is not yet in the spool."""
 
-    def __init__(self, size: int, max_bytes: int, intake: Intake) -> None:
+    def __init__(self, options: SyslogOptions, intake: Intake) -> None:
         self._events: deque[RawEvent] = deque()
-        self._size, self._max_bytes, self._intake = size, max_bytes, intake
+        self._size, self._max_bytes, self._gate = options.udp_queue, options.max_message_bytes, options.gate
+        self._intake = intake
         self.filled = asyncio.Event()
         self._id_prefix, self._numbers = f"u{secrets.token_hex(8)}", itertools.count()
 
@@ -221,8 +231,15 @@ class _UdpQueue(asyncio.DatagramProtocol):
         if len(self._events) >= self._size:
             self._intake.dropped(_UDP, 1)
             return
+        address = str(addr[0]).removeprefix("::ffff:")
+        if self._gate is not None and not self._gate.admits(address):
+            self._intake.dropped(f"{_UDP} (not allowed)", 1)
+            return
+        if self._gate is not None and not self._gate.takes(address, 1, len(data)):
+            self._intake.dropped(f"{_UDP} from {address} (over its limit)", 1)
+            return
         cut = max(0, len(data) - self._max_bytes)
-        event = _event(data[: self._max_bytes], cut, _UDP, str(addr[0]), time.time_ns())
+        event = _event(data[: self._max_bytes], cut, _UDP, address, time.time_ns())
         if event is not None:
             event.id = f"{self._id_prefix}-{next(self._numbers):x}"
             self._events.append(event)
@@ -240,7 +257,7 @@ def _event(frame: bytes, cut: int, source: str, address: str, received_ns: int) 
     message = decode(frame.rstrip(b"\r\n\0")).lstrip(" \ufeff")
     if not message or message.isspace():
         return None
-    fields: dict[str, Any] = {"log.source.address": address.removeprefix("::ffff:")}
+    fields: dict[str, Any] = {"log.source.address": address}
     if cut:
         fields["log.flags"] = ["truncated"]
         fields["logsense.truncated_bytes"] = cut

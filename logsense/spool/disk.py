@@ -67,7 +67,7 @@ class DiskSpool:
         """Bytes accepted and not yet checkpointed, as far as this process can know."""
         if self._reader is not None:
             return self._reader.backlog_bytes()
-        return backlog(self.directory, read_hint(self.directory))
+        return waiting_bytes(self.directory)
 
     def close(self) -> None:
         """Write what is queued and let go of all files."""
@@ -80,6 +80,11 @@ class DiskSpool:
         if not events and not metrics:
             return None
         return self._writer.submit(b"".join(_frames(events, metrics)))
+
+
+def waiting_bytes(directory: Path) -> int:
+    """Bytes in a spool that were not checkpointed, without opening it."""
+    return backlog(directory, read_hint(directory))
 
 
 def _frames(events: Sequence[RawEvent], metrics: Sequence[MetricPoint]) -> list[bytes]:

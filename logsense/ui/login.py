@@ -59,7 +59,7 @@ def router(store: KeyStore) -> APIRouter:
     async def logout(request: Request) -> Response:
         check_same_origin(request)
         answer = RedirectResponse("/login", 303)
-        answer.delete_cookie(COOKIE)
+        answer.delete_cookie(COOKIE, httponly=True, samesite="lax", secure=request.url.scheme == "https")
         return answer
 
     return routes

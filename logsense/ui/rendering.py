@@ -64,13 +64,18 @@ def worded(answer: Any) -> Any:
 
 
 def page(request: Request, name: str, /, *, status_code: int = 200, **context: Any) -> Response:
-    """Render the template ``name``. ``section`` in the context names the entry of the navigation."""
+    """Render the template ``name``. ``section`` in the context names the entry of the navigation.
+
+    ``signed_in`` is the name of the key that somebody signed in with, if so: then there is a button to sign out.
+    """
+    state = request.state
     place = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     text = (
         environment()
         .get_template(name)
         .render(
-            nonce=request.state.nonce,
+            nonce=state.nonce,
+            signed_in=getattr(state, "actor", "") if getattr(state, "session", False) else "",
             language=language.current(),
             languages=language.LANGUAGES.values(),
             here=place if request.method == "GET" else "/",

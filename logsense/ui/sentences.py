@@ -43,6 +43,13 @@ SENTENCES = (
     _("Many lines arrive late and miss detection: look for buffering in the shipper, or raise worker.lateness_s."),
     _("The index refused %(count)s documents for their content; its dead letters hold them and the reasons."),
     _("People are not told here: %(why)s (tried again; `logsense notify` shows it)."),
+    # how ports are protected
+    _("this machine only"),
+    _("nothing: anyone who reaches it may send"),
+    _("API keys"),
+    _("client certificates"),
+    _("shared key"),
+    _("only from %(what)s"),
     # what a chip means
     _("the line holds %(what)s"),
     _("without %(what)s"),

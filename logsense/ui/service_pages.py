@@ -27,6 +27,7 @@ def router(workspace: Workspace) -> APIRouter:
             fields=("accepted", "parsed", "unparsed", "late", "future", "dropped"),
             troubled=sum(bool(row["advice"]) for row in rows),
             checks=workspace.ready(),
+            ports=workspace.ports(),
             **shipper_address(request),
         )
 

@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from logsense.api.app import ApiOptions, create_app
 from logsense.api.auth import Unauthorized
+from logsense.caller import Caller
 
 
 @pytest.mark.parametrize("place", ["/", "/incidents/INC-42", "/nowhere", "/docs"])
@@ -60,11 +61,11 @@ def test_foreign_host_names_are_refused_when_names_are_given(workspace: Any) -> 
 def test_hook_decides_by_purpose_and_names_the_actor(workspace: Any) -> None:
     asked: list[str] = []
 
-    def authenticate(request: Request, purpose: str) -> str:
+    def authenticate(request: Request, purpose: str) -> Caller:
         asked.append(purpose)
         if request.headers.get("authorization") != "Bearer right":
             raise Unauthorized("A key is needed", fix="send Authorization: Bearer …")
-        return "mira"
+        return Caller(name="mira")
 
     client = TestClient(create_app(workspace, None, [], options=ApiOptions(authenticate=authenticate)))
     assert client.get("/api/v1/hosts").status_code == 401

@@ -87,7 +87,7 @@ def index_down(folder: Path, *, seconds: float, pause_s: float) -> None:
             server.wait_for("/api/v1/search?q=request", lambda a: a["total"] > 0, 60)
             worker = server.worker_pid()
             ballast = fill(index)
-            server.wait_for("/readyz", lambda a: a["checks"]["index"].startswith("down"), 60)
+            server.wait_for("/readyz", lambda a: a["checks"]["index"].startswith(("down", "waiting")), 60)
             down, before = time.monotonic(), load.total()
             advice = [row["advice"] for row in doctor(data) if row["source"] == "index"]
             assert len(advice) == 1 and "cannot be written" in advice[0] and "wait in the spool" in advice[0]

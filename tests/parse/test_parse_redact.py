@@ -104,5 +104,9 @@ def test_rules_of_ones_own(tmp_path: Path) -> None:
     file.write_text("[[rules]]\nname = \"bad\"\npattern = '(a+)+'\n")
     with pytest.raises(BadConfig, match="unusable"):
         Redactor(RedactOptions(rules_file=str(file)))
+    file.write_text("[[rules]]\nname = \"slow\"\npattern = '\\w*\\w*\\w*\\w*!'\n")
+    with pytest.raises(BadConfig, match="unusable") as caught:
+        Redactor(RedactOptions(rules_file=str(file)))
+    assert " ms on " in caught.value.why
     with pytest.raises(BadConfig, match="unknown redaction rule"):
         Redactor(RedactOptions(rules=("nosuch",)))

@@ -443,6 +443,10 @@ class FakeWorkspace:
             {"source": "tail:/var/log/nginx/access.log", **row, "format": "access_log"},
         ]  # fmt: skip
 
+    def ports(self) -> list[dict[str, Any]]:
+        return [{"port": "syslog", "address": "0.0.0.0:5514", "tls": False, "protection": "only from 10.0.0.0/8",
+                 "tenant": "default"}]  # fmt: skip
+
     def ready(self) -> dict[str, Any]:
         checks = {"index": "ok", "worker": "ok", "models": "ok", "spool": {"backlog_bytes": 0}}
         return {"ready": True, "checks": checks, "problems": []}

@@ -38,6 +38,7 @@ PAGES = (
 #: Names that are the same in every language.
 NAMES = frozenset((
     "logsense", "api", "utc", "url", "http", "https", "json", "otlp", "rfc", "syslog", "prometheus", "remote", "write",
+    "tls", "tenant",
     "tcp", "udp", "enter", "shift", "esc", "net", "core", "rmem", "max", "worker", "lateness", "time", "zone", "format",
     "parse", "formats", "pipeline", "docs", "openapi", "hosts", "now",
 ))  # fmt: skip
