@@ -58,9 +58,12 @@ test-shippers: $(VENV)/.ready ## the real shippers against a real server (Debian
 lint: $(VENV)/.ready ## ruff, mypy and the import contracts; mends what ruff can mend
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format . && $(BIN)/mypy && $(BIN)/lint-imports
 
+translations: ZH = logsense/ui/translations/zh.po
 translations: $(VENV)/.ready ## collect the words of the pages and bring their catalogues up to date
 	@$(BIN)/pybabel -q extract -F pyproject.toml -k marked --no-location --sort-output -o .messages.pot logsense/ui
-	@$(BIN)/pybabel -q update -N --omit-header -w 110 -i .messages.pot -l zh_CN -o logsense/ui/translations/zh.po; rm .messages.pot
+	@sed '/^$$/q' $(ZH) > .zh.po # its header: pybabel would write dates into one, or leave it out
+	@$(BIN)/pybabel -q update -N --omit-header -w 110 -i .messages.pot -l zh_CN -o $(ZH)
+	@cat $(ZH) >> .zh.po && mv .zh.po $(ZH) && rm .messages.pot
 
 golden: $(VENV)/.ready ## show how the golden files would change, then rewrite them
 	@-$(BIN)/pytest tests -m "not slow" -k golden

@@ -65,7 +65,9 @@ def _cut(characters: int) -> Markup:
 
 def plain(text: object, limit: int = 200) -> str:
     """The same for attributes and titles, as plain text."""
-    said = _INVISIBLE.sub(lambda m: f"\\u{ord(m[0]):04x}", str(text)[: limit + 1])
+    # What a translation was filled with is escaped already; the attribute escapes it again.
+    bare = text.unescape() if isinstance(text, Markup) else str(text)
+    said = _INVISIBLE.sub(lambda m: f"\\u{ord(m[0]):04x}", bare[: limit + 1])
     return said if len(said) <= limit else said[:limit] + "…"
 
 

@@ -15,6 +15,7 @@ from logsense.api.params import Window, window
 from logsense.errors import LogsenseError, TooLarge
 from logsense.timefmt import iso
 from logsense.ui.format import nanoseconds, path, plain
+from logsense.ui.language import gettext
 from logsense.ui.rendering import page, worded
 from logsense.ui.sparks import thin
 from logsense.workspace import Workspace
@@ -187,7 +188,7 @@ def _look_up(workspace: Workspace, kind: str, rest: str, evidence_id: str) -> di
             return {"text": hit["message"], "time": hit["@timestamp"], "host": hit["host"], "level": hit["level"]}
         return {"text": workspace.evidence(evidence_id)["title"]}
     except LogsenseError:
-        return {"text": "no longer held (deleted by retention)"}
+        return {"text": gettext("no longer held (deleted by retention)")}
 
 
 def _causes(incident: dict[str, Any]) -> list[dict[str, Any]]:

@@ -14,12 +14,16 @@ from logsense.api.templates import EditKind
 from logsense.errors import BadInput
 from logsense.ui.format import path
 from logsense.ui.incident_pages import read_form
+from logsense.ui.language import marked as _
 from logsense.ui.rendering import page, url
 from logsense.workspace import Workspace
 
 MOST = 300
-ORDERS = (("count", "Most lines"), ("new", "Newest"), ("last", "Last seen"), ("rare", "Rarest"), ("text", "By name"))
-SHOWN = (("", "All"), ("new", "New"), ("rare", "Rare"), ("noise", "Noise"))
+ORDERS = (
+    ("count", _("Most lines")), ("new", _("Newest")), ("last", _("Last seen")), ("rare", _("Rarest")),
+    ("text", _("By name")),
+)  # fmt: skip
+SHOWN = (("", _("All")), ("new", _("New")), ("rare", _("Rare")), ("noise", _("Noise")))
 
 
 def router(workspace: Workspace) -> APIRouter:

@@ -13,7 +13,11 @@ WORDS = (
     _("open"), _("acknowledged"), _("resolved"), _("low"), _("medium"), _("high"), _("critical"),
     _("right cause"), _("wrong cause"), _("noise"),
     # kinds of evidence
-    _("line"), _("template"), _("metric"), _("signal"),
+    _("line"), _("template"), _("metric"), _("signal"), _("incident"),
+    # kinds of values, as ``mine.values`` names them
+    _("ip"), _("address"), _("duration"), _("size"), _("percent"), _("integer"), _("decimal"), _("uuid"), _("mac"),
+    _("time"), _("hex"), _("url"), _("email"), _("boolean"), _("path"), _("version"), _("host"), _("word"), _("text"),
+    _("unknown"),
     # counters of sources, parts of the service
     _("accepted"), _("parsed"), _("unparsed"), _("late"), _("future"), _("dropped"), _("index"), _("worker"),
     _("models"), _("spool"), _("backlog bytes"),
@@ -26,12 +30,14 @@ SIGNALS = {
     "log.new": _("new message"), "log.rate": _("more lines than usual"), "log.silence": _("a message is missing"),
     "log.severity": _("errors"), "log.unit": _("a service failed or restarted"), "metric.high": _("metric too high"),
     "metric.low": _("metric too low"), "metric.change": _("metrics changed together"),
+    "alert": _("alert of another system"),
 }  # fmt: skip
 
 #: Kinds of parts of a compiled query, and of facets.
 CHIPS = frozenset((
     _("time"), _("host"), _("service"), _("level"), _("pipeline"), _("template"), _("field"), _("identifier"),
-    _("phrase"), _("exclude"), _("words"), _("from"), _("to"),
+    _("phrase"), _("exclude"), _("words"), _("from"), _("to"), _("component"), _("incident"), _("answer"),
+    _("language"),
 ))  # fmt: skip
 
 

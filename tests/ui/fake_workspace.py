@@ -68,12 +68,20 @@ class FakeWorkspace:
             {"kind": "note", "at": iso(self.now - 20 * 1440 * MINUTE), "by": "mira", "verdict": "",
              "text": "Old WAL segments were kept by a dead replication slot. Dropped the slot, disk fell to 40 %."},
             {"kind": "resolve", "at": iso(self.now - 20 * 1440 * MINUTE), "by": "mira", "text": "", "verdict": ""},
+            {"kind": "feedback", "at": iso(self.now - 20 * 1440 * MINUTE), "by": "", "text": "", "verdict": "right_cause"},
         ]  # fmt: skip
         self.empty = empty
         self.noise: set[str] = set()
         self.asked: dict[str, Any] = {}
         self.edits: list[dict[str, Any]] = [
-            {"kind": "rename", "id": "T-hostile", "label": XSS, "by": XSS, "note": CONTROL}
+            {"kind": "rename", "id": "T-hostile", "label": XSS, "by": XSS, "note": CONTROL},
+            {"kind": "rename", "id": "T-refused", "by": "mira"},
+            {"kind": "merge", "id": "T-save", "into": "T-refused", "by": "mira"},
+            {"kind": "split", "id": "T-refused", "parameter": 2},
+            {"kind": "split", "id": "T-refused", "holds": False},
+            {"kind": "noise", "id": "T-refused", "on": True, "note": "only in the tests"},
+            {"kind": "noise", "id": "T-refused", "on": False},
+            {"kind": "undo", "id": "T-refused", "undoes": 5},
         ]
         self.arrived: list[dict[str, Any]] = []  # what live tails have been told, in order
 
@@ -272,6 +280,9 @@ class FakeWorkspace:
             return {"id": evidence_id, "type": "line", "title": shown["hit"]["message"], **shown}
         if kind == "template" and rest in _TEMPLATES:
             return {"id": evidence_id, "type": "template", "title": _TEMPLATES[rest], "template": self.template(rest)}
+        if kind == "incident":
+            earlier = self.incident(rest)
+            return {"id": evidence_id, "type": "incident", "title": earlier["title"], "incident": earlier}
         if kind == "signal":
             for signal in self.incident("INC-42")["timeline"]:
                 if signal["id"] == rest:
@@ -313,10 +324,13 @@ class FakeWorkspace:
         numbers = {"position": 2, "name": "took", "field": "labels.took", "type": "duration", "distinct": 40, "top": [["5ms", 3]],
                    "quantiles": [0.001, 0.005, 0.01, 0.5, 2.0]}  # fmt: skip
         return {**self._template(template_id), "entities": ["db1", "5432"],
-                "sample": lines[0]["message"] if lines else "", "alias_of": "", "alias_by": "", "split_of": "",
+                "sample": lines[0]["message"] if lines else "", "alias_of": {"T-save": "T-refused", "T-audit": "T-refused"}.get(template_id, ""),
+                "alias_by": "mira" if template_id == "T-save" else "",
+                "split_of": "T-refused" if template_id == "T-checkpoint" else "",
                 "lines_in_range": len(lines), "sampled": 40, "parameters": [parameter, numbers],
                 "versions": [{"version": n, "template": XSS, "seen": iso(self.now)} for n in (1, 2)],
-                "aliases": [{"id": "T-refused", "template": XSS, "count": 3, "by": "user"}],
+                "aliases": [{"id": "T-refused", "template": XSS, "count": 3, "by": "user"},
+                            {"id": "T-audit", "template": CONTROL, "count": 1, "by": ""}],
                 "split_into": [{"id": "T-refused", "template": CONTROL, "count": 1}],
                 "edits": [e for e in self.template_edits() if template_id in (e["id"], e["into"])],
                 "hosts": [{"host": XSS, "count": 2, "course": course}],
@@ -339,7 +353,7 @@ class FakeWorkspace:
     def template_edits(self) -> list[dict[str, Any]]:
         empty = {"label": "", "into": "", "parameter": 0, "on": True, "undoes": 0, "by": "", "note": ""}
         return [
-            {**empty, **{k: v for k, v in e.items() if k != "force"}, "edit": at, "at": iso(self.now), "holds": True}
+            {**empty, "holds": True, **{k: v for k, v in e.items() if k != "force"}, "edit": at, "at": iso(self.now)}
             for at, e in reversed(list(enumerate(self.edits, 1)))
         ]
 
@@ -408,7 +422,11 @@ class FakeWorkspace:
             "incidents": self.incidents(), "open": sum(b["status"] != "resolved" for b in self.incidents()),
             "risk": self.forecasts(), "signals": 0 if self.empty else 3, "hosts": len(self.hosts()),
             "templates": len(self.templates()),
-            "silenced": [],
+            "silenced": [] if self.empty else [
+                {"kind": "maintenance", "hosts": ["cache1"], "services": [], "reason": XSS,
+                 "until": iso(self.now + 60 * MINUTE), "signals": 1},
+                {"kind": "suppression", "hosts": [], "services": ["redis"], "reason": "x1", "until": None, "signals": 12},
+            ],
             "anomalies": [] if self.empty else self.incident("INC-42")["timeline"],
         }  # fmt: skip
 

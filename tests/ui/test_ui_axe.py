@@ -8,7 +8,10 @@ from tests.ui import axe
 from tests.ui.browser import NEEDS_CHROMIUM, PAGES, Watched
 
 pytestmark = NEEDS_CHROMIUM
-MORE = {"live": "/search?q=connection&live=1", "evidence": "/evidence/signal:S-1", "problem": "/nowhere"}
+MORE = {
+    "live": "/search?q=connection&live=1", "evidence": "/evidence/signal:S-1", "edited": "/templates/T-refused",
+    "problem": "/nowhere",
+}  # fmt: skip
 #: The checker itself tries inline styles to measure with, and the policy of the pages refuses them.
 OWN = "Applying inline style violates"
 RUN = """async () => {

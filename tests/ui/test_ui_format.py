@@ -9,6 +9,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import Markup
 
 from logsense.ui import format as f
 
@@ -139,6 +140,7 @@ def test_without_words(question: str, words: str, rest: str) -> None:
 def test_plain_is_safe_in_attributes_after_escaping() -> None:
     assert f.plain("a\u202eb") == "a\\u202eb"
     assert html.escape(f.plain('"><script>')).count("<") == 0
+    assert f.plain(Markup("Lines on {}").format("a<b>")) == "Lines on a<b>", "escaped once, by the attribute"
 
 
 def test_field_term_quotes_where_needed() -> None:

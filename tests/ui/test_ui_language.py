@@ -7,6 +7,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from babel.messages.catalog import Catalog
@@ -29,7 +30,10 @@ PAGES = (
     "/search", "/search?q=connection+host:web1+last+night", "/search?q=zzzz", "/search?q=connection&live=1",
     "/search?q=x&from=-1h", "/logs/L-control", "/hosts", "/hosts/db1", "/sources", "/models", "/docs",
     "/evidence/line:L-xss", "/evidence/template:T-refused?incident=INC-42", "/evidence/signal:S-1",
-    "/nowhere", "/logs/nix", "/hosts/nix", "/search?from=yesterdayish", "/search?from=now&to=-1h",
+    "/evidence/incident:INC-17", "/templates", "/templates?show=new", "/templates?show=rare&order=text",
+    "/templates?show=noise", "/templates?q=zzzz", "/templates/T-refused", "/templates/T-hostile?done=rename",
+    "/templates/T-save", "/templates/T-audit", "/templates/T-checkpoint",
+    "/nowhere", "/logs/nix", "/templates/nix", "/hosts/nix", "/search?from=yesterdayish", "/search?from=now&to=-1h",
 )  # fmt: skip
 #: Names that are the same in every language.
 NAMES = frozenset((
@@ -57,10 +61,21 @@ def chinese() -> Catalog:
         return read_po(opened, locale="zh_CN")
 
 
+def speaking_chinese(space: Any) -> TestClient:
+    headers = {"accept": "text/html", "accept-language": "zh-CN,zh;q=0.9,en;q=0.8"}
+    return TestClient(create_app(space, None, []), headers=headers, follow_redirects=False)
+
+
 @pytest.fixture(scope="module")
 def client(fake: ModuleType) -> TestClient:
-    headers = {"accept": "text/html", "accept-language": "zh-CN,zh;q=0.9,en;q=0.8"}
-    return TestClient(create_app(fake.FakeWorkspace(), None, []), headers=headers, follow_redirects=False)
+    space = fake.FakeWorkspace()
+    space.noise.add("T-audit")
+    return speaking_chinese(space)
+
+
+@pytest.fixture(scope="module")
+def empty_client(fake: ModuleType) -> TestClient:
+    return speaking_chinese(fake.FakeWorkspace(empty=True))
 
 
 def test_every_word_is_translated_and_none_is_left_over(chinese: Catalog) -> None:
@@ -118,6 +133,15 @@ DATA = re.compile(
 
 @pytest.mark.parametrize("place", PAGES)
 def test_chinese_pages_speak_chinese(client: TestClient, place: str) -> None:
+    speaks_chinese(client, place)
+
+
+@pytest.mark.parametrize("place", ["/", "/incidents", "/search", "/hosts", "/templates", "/sources", "/models"])
+def test_chinese_pages_without_any_data_speak_chinese(empty_client: TestClient, place: str) -> None:
+    speaks_chinese(empty_client, place)
+
+
+def speaks_chinese(client: TestClient, place: str) -> None:
     answer = client.get(place)
     assert '<html lang="zh-CN"' in answer.text
     words = Words()
@@ -199,7 +223,7 @@ def said_by_logsense() -> set[str]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
                 parts = [str(p.value) if isinstance(p, ast.Constant) else "\0" for p in node.values]
-                texts.add("".join(parts))
+                texts.add(re.sub("\0+", "\0", "".join(parts)))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 texts.add(node.value)
     return texts
@@ -223,6 +247,9 @@ def test_sentences_keep_what_they_name_and_escape_it() -> None:
         said = sentences.say("no line holds <b>x</b>, y; searched for the other words")
         assert "没有日志包含" in said
         assert '<span translate="no">&lt;b&gt;x&lt;/b&gt;, y</span>' in said
+        assert sentences.say("no host is named <db9>; nearest: db1, db2") == (
+            '没有名为 <span translate="no">&lt;db9&gt;</span> 的主机；最接近的是：<span translate="no">db1, db2</span>'
+        )
         advice = "Lines were dropped: UDP cannot wait. Use TCP, or raise the receive buffer (net.core.rmem_max)."
         late = (
             "Many lines arrive late and miss detection: look for buffering in the shipper, or raise worker.lateness_s."
