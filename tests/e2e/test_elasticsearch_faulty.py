@@ -70,6 +70,8 @@ def test_busy_unready_and_full(tmp_path: Path, node: FaultyNode, behind: Place) 
     with Running(tmp_path / "data", settings=behind.toml) as server:
         post(server, 0, 300)
         well(server)
+        # The last line of each host waits a moment for lines that go on with it.
+        server.wait_for("/api/v1/search?q=request&limit=1", lambda a: a["total"] == 300, 60)
         # 429 to every write, while questions are answered
         with node.failing(429, only="_bulk"):
             post(server, 300, 300)

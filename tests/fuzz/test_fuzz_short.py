@@ -21,11 +21,11 @@ from logsense.api.app import create_app
 from logsense.config import Settings
 from logsense.mine import Miner
 from logsense.parse import Parser, Redactor
-from logsense.pipeline import Pipeline
 from logsense.receivers._sockets import SocketOptions
 from logsense.record import MetricPoint, RawEvent
 from logsense.sources.syslog_frames import SyslogFramer
 from logsense.spool import codec
+from logsense.worker import Worker
 from tests.fuzz.mutate import bomb
 from tests.fuzz.requests import DATAGRAMS, GRPC, HTTP, SAMPLES, STREAMS, Request, http_requests, lines
 
@@ -156,14 +156,12 @@ def test_the_pipeline_takes_whatever_was_accepted(tmp_path: Path, keeper: Keeper
     for event in keeper.events[::20]:
         event.fields["@timestamp"] = "2026-11-24T20:00:00Z"
     keeper.events = keeper.events[:20] + keeper.events[::20]
-    pipeline = Pipeline(tmp_path / "data", Settings(), models=False)
-    pipeline.process(keeper.events, keeper.points[:100], replay=True)
-    pipeline.flush()
-    pipeline.commit(None)
-    pipeline.analyse()
-    pipeline.commit(None)
-    assert sum(row["accepted"] for row in pipeline.stats().values()) == len(keeper.events) > 50
-    pipeline.close()
+    worker = Worker(tmp_path / "data", Settings(), models=False)
+    worker.spool.append(keeper.events, keeper.points[:100])
+    worker.drain()
+    worker.analyse()
+    assert sum(row["accepted"] for row in worker.pipeline.stats().values()) == len(keeper.events) > 50
+    worker.close()
 
 
 def test_the_long_form_knows_all_receivers() -> None:

@@ -82,6 +82,8 @@ def log_document(record: LogRecord, indexed_chars: int, stored_chars: int) -> di
         more["timestamp_ns"] = str(time_ns)
     if date(ingested_ns)[:4] in ("1970", "2262") or ingested_ns < 0:
         more["ingested_ns"] = str(ingested_ns)
+    if isinstance(original, tuple):  # what stands before and after the message
+        original = f"{original[0]}{message}{original[1]}"
     if original is not None:
         found["event.original"] = original
     if params:
