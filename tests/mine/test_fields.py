@@ -32,7 +32,7 @@ def test_the_sender_of_a_line() -> None:
         ("accepted connection from 10.0.0.1:4711", {"source.ip": "10.0.0.1", "source.port": 4711}),
         ("proxied from 10.0.0.1 to 10.0.0.2", {"source.ip": "10.0.0.1", "destination.ip": "10.0.0.2"}),
         ("moved from 10.0.0.1 or from 10.0.0.2", {}),
-        ("removed 7 files from /var/tmp/x1", {}),
+        ("removed 7 files from /srv/spare/x1", {}),
         ("took 5 ms", {}),
         ("moved away from db1 port 22", {}),
         ("request id=77 of size=5kB done", {"labels.id": "77", "labels.size": "5kB"}),
