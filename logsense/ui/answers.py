@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeGuard
 
 from markupsafe import Markup
@@ -25,13 +25,10 @@ def drawn(answer: Any) -> dict[str, Any] | None:
     "step_s"}, each with "title"; None for anything else."""
     if not isinstance(answer, Mapping):
         return None
-    make = {"count": _count, "table": _table, "series": _series}.get(str(answer.get("kind")))
+    shape, make = _MAKERS.get(str(answer.get("kind")), ("", None))
     made = make(answer) if make else None
-    return (
-        {"kind": answer["kind"], "title": str(answer.get("title") or answer.get("text") or ""), **made}
-        if made
-        else None
-    )
+    title = str(answer.get("title") or answer.get("text") or "")
+    return {"kind": shape, "title": title, **made} if made else None
 
 
 def _count(answer: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -66,7 +63,7 @@ def _table(answer: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _series(answer: Mapping[str, Any]) -> dict[str, Any] | None:
-    given = answer.get("series") or {"": answer.get("buckets") or answer.get("points") or ()}
+    given = answer.get("series") or {"": answer.get("buckets") or answer.get("points") or answer.get("rows") or ()}
     if isinstance(given, Sequence) and not isinstance(given, str):
         given = {str(s.get("name", at)): s.get("points") or s.get("buckets") or () for at, s in enumerate(given)
                  if isinstance(s, Mapping)}  # fmt: skip
@@ -81,6 +78,22 @@ def _series(answer: Mapping[str, Any]) -> dict[str, Any] | None:
                 series[str(name)] = kept
     step = answer.get("step_s")
     return {"series": series, "step_s": float(step) if _is_number(step) else 60.0} if series else None
+
+
+def _end(answer: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The first or the last line, as a table of one row."""
+    hit = answer.get("hit")
+    if not isinstance(hit, Mapping):
+        return None
+    row = [answer.get("at") or hit.get("@timestamp"), hit.get("host"), hit.get("message")]
+    return _table({"columns": ["time", "host", "message"], "rows": [row]})
+
+
+#: Kind of an answer -> the shape in which it is drawn, and what makes that of it.
+_MAKERS: dict[str, tuple[str, Callable[[Mapping[str, Any]], dict[str, Any] | None]]] = {
+    "count": ("count", _count), "table": ("table", _table), "series": ("series", _series), "compare": ("table", _table),
+    "first": ("table", _end), "last": ("table", _end),
+}  # fmt: skip
 
 
 def cell(value: Any) -> Markup:

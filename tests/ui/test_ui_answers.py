@@ -25,6 +25,38 @@ TABLE = {"kind": "table", "title": "Hosts by errors", "columns": ["host", "lines
             ("this week", "<svg"),
         ),
         ({"kind": "series", "step_s": 60, "buckets": [["2026-03-01T02:00:00Z", 4]]}, ("<svg",)),
+        # as the search gives them
+        (
+            {
+                "kind": "series",
+                "step_s": 60,
+                "columns": ["time", "lines"],
+                "rows": [["2026-03-01T02:00:00Z", 4]],
+                "text": "Most at 02:00.",
+            },
+            ("Most at 02:00.", "<svg"),
+        ),
+        (
+            {
+                "kind": "compare",
+                "columns": ["from", "to", "lines"],
+                "text": "40 lines against 20: +100%.",
+                "rows": [
+                    ["2026-03-01T01:00:00Z", "2026-03-01T02:00:00Z", 20],
+                    ["2026-03-01T02:00:00Z", "2026-03-01T03:00:00Z", 40],
+                ],
+            },
+            ("+100%", 'width="50.0"'),
+        ),
+        (
+            {
+                "kind": "first",
+                "at": "2026-03-01T02:00:00Z",
+                "text": "First.",
+                "hit": {"@timestamp": "2026-03-01T02:00:00Z", "host": "db1", "message": "<b>x</b>"},
+            },
+            ("db1", "&lt;b&gt;x"),
+        ),
     ],
 )
 def test_each_kind_is_shown(client: TestClient, workspace: Any, answer: dict[str, Any], holds: tuple[str, ...]) -> None:
