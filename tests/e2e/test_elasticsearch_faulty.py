@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,30 @@ def held_up(server: Running, said: str) -> dict[str, Any]:
     assert problem["why"] and problem["where"]
     assert "nothing is lost" in problem["fix"]
     return dict(problem)
+
+
+@contextmanager
+def blocked(client: Any, name: str) -> Iterator[None]:
+    """The index takes no writes. Set again and again: a node whose disk is not full takes the block away by itself."""
+
+    def block(on: bool | None) -> None:
+        client.ask("PUT", f"/{name}/_settings", {"index.blocks.read_only_allow_delete": on})
+
+    done = threading.Event()
+
+    def hold() -> None:
+        while not done.wait(0.3):
+            block(True)
+
+    block(True)
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        yield
+    finally:
+        done.set()
+        holder.join()
+        block(None)
 
 
 def doctor(server: Running) -> str:
@@ -93,12 +119,11 @@ def test_busy_unready_and_full(tmp_path: Path, node: FaultyNode, behind: Place) 
         index = behind.reader(tmp_path / "data")
         name = index._lines._store.name("logs", DAY.replace("-", "."))  # type: ignore[attr-defined]
         client = index._lines._store.client  # type: ignore[attr-defined]
-        client.ask("PUT", f"/{name}/_settings", {"index.blocks.read_only_allow_delete": True})
-        post(server, 900, 300)
-        problem = held_up(server, "disk is nearly full")
-        assert "retention_days" in problem["fix"] and name in problem["where"]
-        assert "disk is nearly full" in doctor(server)
-        client.ask("PUT", f"/{name}/_settings", {"index.blocks.read_only_allow_delete": None})
+        with blocked(client, name):
+            post(server, 900, 300)
+            problem = held_up(server, "disk is nearly full")
+            assert "retention_days" in problem["fix"] and name in problem["where"]
+            assert "disk is nearly full" in doctor(server)
         well(server)
         assert index.dead_letters() == 0  # type: ignore[attr-defined]
         index.close()
