@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from logsense.errors import BadInput, NotFound
+from logsense.incidents import VERDICTS as VERDICTS
 from logsense.incidents import Decisions, effective
 from logsense.record import Action, Incident
 from logsense.stages import Index
 
 ACTIONS = ("ack", "resolve", "reopen", "feedback", "note")
-VERDICTS = ("right_cause", "wrong_cause", "noise")
 #: A running worker applies a decision within about a second; this is how long one waits to see it.
 SHOWN_WITHIN_S = 4.0
 

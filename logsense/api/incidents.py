@@ -14,11 +14,11 @@ from logsense.api.params import Language, Window, window
 from logsense.api.problems import BadParameter
 from logsense.api.respond import Json
 from logsense.api.schemas import IncidentBrief, IncidentDetail
+from logsense.handling import VERDICTS
 from logsense.wording import in_language, summary
 from logsense.workspace import Workspace
 
 ActionKind = Literal["ack", "resolve", "reopen", "feedback", "note"]
-VERDICTS = ("right_cause", "wrong_cause", "noise")
 _KINDS = {"text": "text/plain", "markdown": "text/markdown", "html": "text/html"}
 
 
