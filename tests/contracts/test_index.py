@@ -361,6 +361,70 @@ def test_a_merged_template_finds_the_lines_of_its_aliases(index: Index) -> None:
     assert index.terms(Query(), "template_id") == [("new", 3)]
 
 
+# --- while others write -----------------------------------------------------------------------------
+
+
+def test_a_scan_sees_one_point_in_time_of_a_day(index: Index) -> None:
+    """What is deleted, moved or added while somebody reads neither repeats a line nor hides one that stays."""
+    put(index, *[line(f"{at:05}", f"tick {at}", T0 + at) for at in range(25_000)])  # several pages
+    reading = index.scan(Query(text="tick"))
+    first = [next(reading).id for _ in range(10)]
+    put(index, line("00005", "moved away", T0 + 3 * DAY), line("24000", "tick moved", T0 + 4 * DAY), replay=True)
+    put(index, line("before", "tick before", T0 - 10), line("amid", "tick amid", T0 + 12_000))
+    rest = [record.id for record in reading]
+    seen = [*first, *rest]
+    assert len(seen) == len(set(seen))
+    stayed = {f"{at:05}" for at in range(25_000)} - {"24000"}
+    assert stayed <= set(seen) and set(seen) - stayed <= {"24000", "amid"}
+    assert [n for n in seen if n in stayed] == sorted(stayed)
+    again = [record.id for record in index.scan(Query(text="tick"))]
+    assert len(again) == 25_000 - 1 + 2 and "00005" not in again and again[-1] == "24000"
+
+
+def test_a_deleted_line_is_gone_from_every_answer(index: Index) -> None:
+    """A line that is written again elsewhere leaves nothing behind where it was."""
+    put(index, *[line(f"{at}", "same words", T0 + at, host=f"h{at}", level="error") for at in range(6)])
+    put(index, line("2", "other", T0 + 9 * DAY, host="new"), replay=True)
+    gone = Query(from_ns=T0, to_ns=T0 + DAY)
+    assert index.search(gone)[0] == 5 and "2" not in ids(index.search(gone))
+    assert found(index, text="same words") == ["0", "1", "3", "4", "5"]
+    assert sum(n for _, n in index.histogram(gone, DAY)) == 5
+    assert index.terms(Query(), "level") == [("error", 5)]
+    assert ("h2", 1) not in index.rare_terms(Query(), "host", size=20)
+    assert index.time_range() == (T0, T0 + 9 * DAY)
+    assert index.get_log("2").host == "new"  # type: ignore[union-attr]
+    assert "2" not in [record.id for record in index.scan(gone)]
+
+
+def test_a_page_far_behind_and_beyond_the_end(index: Index) -> None:
+    put(index, *[line(f"{at:05}", "alpha" if at % 2 else "alpha beta", T0 + at // 3) for at in range(11_000)])
+    total, hits = index.search(Query(text="alpha"), limit=5, offset=10_600, by_time=True)
+    assert total == 11_000 and [hit.record.id for hit in hits] == [f"{at:05}" for at in range(399, 394, -1)]
+    total, hits = index.search(Query(text="alpha"), limit=5, offset=10_998, by_time=True)
+    assert [hit.record.id for hit in hits] == ["00001", "00000"]
+
+
+# --- unicode ---------------------------------------------------------------------------------------
+
+
+def test_unicode_is_found_as_people_type_it(index: Index) -> None:
+    put(
+        index,
+        line("composed", "caf\u00e9 g\u00e9n\u00e9ral", host="b\u00fcro"),
+        line("full", "\uff25\uff32\uff32\uff2f\uff32 \uff14\uff12", host="\u4e3b\u673a-1"),
+        line("kana", "\u63a5\u7d9a\u304c\u5207\u308c\u307e\u3057\u305f", T0 + 1),
+        line("emoji", "deploy \N{ROCKET} done \u200b\ufeffok", T0 + 2),
+        line("rtl", "\u062e\u0637\u0623 \u0641\u064a \u0627\u0644\u0642\u0631\u0635 \u202edisk", T0 + 3),
+    )
+    assert found(index, text="cafe\u0301") == ["composed"] and found(index, text="CAF\u00c9") == ["composed"]
+    assert found(index, text="error 42") == ["full"]
+    assert found(index, text="\u63a5\u7d9a") == ["kana"] and found(index, text="\u7d9a\u5207") == []
+    assert found(index, text="\u0627\u0644\u0642\u0631\u0635") == ["rtl"] and found(index, text="disk") == ["rtl"]
+    assert found(index, text="ok") == ["emoji"] and found(index, phrases=["done ok"]) == ["emoji"]
+    assert found(index, hosts=["b\u00fcro"]) == ["composed"] and found(index, hosts=["\u4e3b\u673a-1"]) == ["full"]
+    assert index.terms(Query(hosts=["\u4e3b\u673a-1"]), "host") == [("\u4e3b\u673a-1", 1)]
+
+
 # --- counting --------------------------------------------------------------------------------------
 
 
