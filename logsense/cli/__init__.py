@@ -7,7 +7,7 @@ import sys
 import typer
 
 from logsense import __version__
-from logsense.cli import act, ask, check, feed, keys, mcp, model, notify, reindex, serve, shippers, templates
+from logsense.cli import act, ask, check, feed, keys, mcp, model, notify, reindex, serve, shippers, templates, values
 
 app = typer.Typer(
     name="logsense",
@@ -34,7 +34,7 @@ def _root(
     pass
 
 
-for module in (serve, feed, ask, act, model, check, keys, notify, shippers, reindex, templates, mcp):
+for module in (serve, feed, ask, act, model, check, keys, notify, shippers, reindex, templates, values, mcp):
     module.add_to(app)
 
 
