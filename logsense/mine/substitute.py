@@ -2,7 +2,7 @@
 
 PCRE2 compiles the expression to machine code: a token costs a tenth of what ``re`` takes, if many are handed over in
 one call. The masks are written for ``re``, which still answers for what PCRE2 refuses (it has limits of effort, ``re``
-has none). Both see bytes: what is not ASCII is neither word nor space.
+has none) and where it is not installed. Both see bytes: what is not ASCII is neither word nor space.
 
 The only module that imports pcre2.
 """
@@ -50,19 +50,18 @@ class Substitution:
 
     def __init__(self, masks: Sequence[Mask]) -> None:
         self._masks = masks
+        self._refused: tuple[type[Exception], ...] = ()
         self._kept = frozenset(f"m{i}" for i, m in enumerate(masks) if m.keep)
         self._combined = re.compile("|".join(f"(?P<m{i}>{m.pattern})" for i, m in enumerate(masks)).encode())
 
     @cached_property
-    def _refused(self) -> type[Exception]:
-        import pcre2
-
-        return pcre2.LibraryError
-
-    @cached_property
     def _compiled(self) -> Any:
-        import pcre2
-
+        """The compiled expression, None where there is no PCRE2 for the platform."""
+        try:
+            import pcre2
+        except ImportError:
+            return None
+        self._refused = (pcre2.LibraryError,)
         # A match that is kept fails after having moved the start of the next attempt behind it.
         parts = (f"(?:{m.pattern}){'(*SKIP)(*FAIL)' if m.keep else ''}" for m in self._masks)
         return pcre2.compile("|".join(parts).encode(), jit=True)
@@ -82,9 +81,11 @@ class Substitution:
 
     def _several(self, tokens: list[bytes]) -> list[Masked]:
         joined = b"\n".join(tokens)
-        if _OPEN not in joined and _CLOSE not in joined and max(map(len, tokens)) <= LONGEST_PIECE:
-            with contextlib.suppress(self._refused):
-                marked: bytes = self._compiled.sub(_OPEN + b"$0" + _CLOSE, joined)
+        simple = _OPEN not in joined and _CLOSE not in joined and max(map(len, tokens)) <= LONGEST_PIECE
+        compiled = self._compiled if simple else None
+        if compiled is not None:
+            with contextlib.suppress(*self._refused):
+                marked: bytes = compiled.sub(_OPEN + b"$0" + _CLOSE, joined)
                 return [_read(token) for token in marked.split(b"\n")]
         return list(map(self.one, tokens))
 

@@ -1,6 +1,7 @@
 """Masks are data: their samples are their tests, and every one of them is blind to which digit it sees."""
 
 import re
+import sys
 import time
 
 import pytest
@@ -159,14 +160,20 @@ def test_both_engines_find_the_same(texts):
             assert (found.of(token), other.of(token)) == (found.text, found.text)
 
 
-def test_what_one_engine_refuses_the_other_answers(monkeypatch):
-    import pcre2
+def test_without_the_fast_engine_the_other_answers(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pcre2", None)
+    assert [m.text for m in Substitution(MASKS).all([b"10.0.0.1:80", b"tty2"])] == ["<*>", "tty2"]
+
+
+def test_what_one_engine_refuses_the_other_answers():
+    pcre2 = pytest.importorskip("pcre2")
 
     class Refusing:
         def sub(self, *_):
             raise pcre2.LibraryError(-47)
 
     refused = Substitution(MASKS)
+    assert refused._compiled is not None
     refused.__dict__["_compiled"] = Refusing()
     assert [m.text for m in refused.all([b"10.0.0.1:80", b"tty2"])] == ["<*>", "tty2"]
 
