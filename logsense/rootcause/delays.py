@@ -44,6 +44,7 @@ class Hop:
     delay_ns: float
     times: int
     lines: tuple[str, str]  # one example: the line before and the line after
+    gaps: tuple[Sequence[int], Sequence[int]] = field(default=((), ()), repr=False)  # in normal times and now, sorted
 
     @property
     def within(self) -> bool:
@@ -63,17 +64,13 @@ class Hop:
             return min(self.z, 0.5)
         return max(FLOOR, min(self.z, CAP))
 
-    def beyond(self, others: Common) -> Hop:
-        """What is left when that by which others grew is taken off; growing less than they is no merit."""
-        return replace(self, above=self.above - others.above, delay_ns=self.delay_ns - others.delay_ns)
-
-
-@dataclass(frozen=True, slots=True)
-class Common:
-    """By how much the hops of others grew, in the middle (never below 0)."""
-
-    above: float = 0.0
-    delay_ns: float = 0.0
+    def beyond(self, grown_ns: float) -> Hop:
+        """What is left when that by which others grew is taken off each time; growing less than they is no merit."""
+        if grown_ns <= 0:
+            return self
+        before, now = self.gaps
+        above, error = _ranks(before, now, int(grown_ns))
+        return replace(self, above=above, error=error, delay_ns=self.delay_ns - grown_ns)
 
 
 @dataclass(slots=True)
@@ -91,15 +88,12 @@ def delays(requests: Requests) -> list[Delay]:
     """Places by how well "this one is slow" explains the hops, best first; those that explain nothing are left out."""
     hops = compare(requests)
     calls = callers([*requests.normal, *requests.during])
+    everything = _mass(_beyond(hops, hops))
     found = []
     for place in sorted({hop.origin for hop in hops} | {hop.target for hop in hops}):
-        mine = [hop for hop in hops if place in (hop.origin, hop.target)]
         others = [hop for hop in hops if place not in (hop.origin, hop.target)]
-        usual = {within: common(others, within=within) for within in (False, True)}
-        # what is slow anywhere, by the measure that this place is judged by
-        everything = _mass([hop.beyond(usual[hop.within]) for hop in hops])
-        mine = [hop.beyond(usual[hop.within]) for hop in mine]
-        share = _mass(mine) / everything if everything else 0.0
+        mine = _beyond([hop for hop in hops if place in (hop.origin, hop.target)], others)
+        share = min(1.0, _mass(mine) / everything) if everything else 0.0
         raw = max(_of_place(place, mine), _of_link(place, mine, calls))
         slow = sorted((hop for hop in mine if hop.slow and hop.z > TELLS), key=lambda h: (-h.z, h.templates))
         if raw > 0 and slow:
@@ -109,15 +103,20 @@ def delays(requests: Requests) -> list[Delay]:
     return _called_first(found, calls)
 
 
-def common(hops: Sequence[Hop], *, within: bool) -> Common:
-    """The middle of how much ``hops`` grew: of work within places, or between them; of all where there are few."""
+def _beyond(hops: Sequence[Hop], others: Sequence[Hop]) -> list[Hop]:
+    usual = {within: common_growth(others, within=within) for within in (False, True)}
+    return [hop.beyond(usual[hop.within]) for hop in hops]
+
+
+def common_growth(hops: Sequence[Hop], *, within: bool) -> float:
+    """By how many ns ``hops`` grew, in the middle: of work within places, or between them; of all where few are alike.
+
+    0 where hops are too few to say, or did not grow.
+    """
     alike = [hop for hop in hops if hop.within is within]
     if len(alike) < FEW:
         alike = list(hops)
-    if len(alike) < FEW:
-        return Common()
-    above, delay = sorted(hop.above for hop in alike), sorted(hop.delay_ns for hop in alike)
-    return Common(max(0.0, _median(above)), max(0.0, _median(delay)))
+    return max(0.0, _median(sorted(hop.delay_ns for hop in alike))) if len(alike) >= FEW else 0.0
 
 
 def _of_place(place: Place, hops: Sequence[Hop]) -> float:
@@ -170,7 +169,7 @@ def compare(requests: Requests) -> list[Hop]:
         slowest = max(gaps)
         found.append(
             Hop(origin, target, (first, second), *_ranks(usual, values), _median(usual),
-                _median(values) - _median(usual), len(values), slowest[1])
+                _median(values) - _median(usual), len(values), slowest[1], (usual, values))
         )  # fmt: skip
     return found
 
@@ -184,9 +183,10 @@ def _gaps(lines: Sequence[Line]) -> dict[tuple[Place, str, Place, str], list[tup
     return gaps
 
 
-def _ranks(usual: Sequence[int], values: Sequence[int]) -> tuple[float, float]:
-    """Mann-Whitney's U as a share of all pairs less its mean of a half, and its deviation. Both are sorted."""
-    above = sum((bisect_left(usual, value) + bisect_right(usual, value)) / 2 for value in values)
+def _ranks(usual: Sequence[int], values: Sequence[int], less: int = 0) -> tuple[float, float]:
+    """Mann-Whitney's U as a share of all pairs less its mean of a half, and its deviation. Both are sorted; ``less`` is
+    taken off each value."""
+    above = sum((bisect_left(usual, value - less) + bisect_right(usual, value - less)) / 2 for value in values)
     n, m = len(usual), len(values)
     return above / (n * m) - 0.5, math.sqrt((n + m + 1) / (12 * n * m))
 
