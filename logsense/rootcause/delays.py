@@ -3,10 +3,10 @@
 Between two lines of a request that follow each other lies a hop: on the network between two places, or work within
 one; what a service waits for lies in the hops of those that it called, so each hop is time of its own. A slow place
 delays the hops that leave it (its answers, its own calls), its own work, and often the hops that reach it; a slow link
-in front of it those from and to its callers alone. Each kind of hop is compared with normal times by its ranks
-(Mann-Whitney), which neither the unit nor a few stalls of many seconds can move; constant differences between clocks
-cancel out. A machine that is short of time makes all hops longer: a place is judged by how much more its hops grew than
-those of all others.
+in front of it those from and to its callers alone, want of CPU those that reach it. Each kind of hop is compared with
+normal times by its ranks (Mann-Whitney), which neither the unit nor a few stalls of many seconds can move; constant
+differences between clocks cancel out. A machine that is short of time makes all hops longer: a place is judged by how
+much more its hops grew than those of all others.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class Hop:
     delay_ns: float
     times: int
     lines: tuple[str, str]  # one example: the line before and the line after
+    grown_ns: float = 0.0  # by how much the hops of others grew; ``delay_ns`` is what comes on top
     gaps: tuple[Sequence[int], Sequence[int]] = field(default=((), ()), repr=False)  # in normal times and now, sorted
 
     @property
@@ -56,7 +57,7 @@ class Hop:
 
     @property
     def slow(self) -> bool:
-        return self.delay_ns >= LEAST_DELAY_NS and self.delay_ns >= LEAST_SHARE * self.usual_ns
+        return self.delay_ns >= max(LEAST_DELAY_NS, LEAST_SHARE * (self.usual_ns + self.grown_ns))
 
     def weight(self) -> float:
         """How clearly slow (positive) or not slow (negative)."""
@@ -70,7 +71,7 @@ class Hop:
             return self
         before, now = self.gaps
         above, error = _ranks(before, now, int(grown_ns))
-        return replace(self, above=above, error=error, delay_ns=self.delay_ns - grown_ns)
+        return replace(self, above=above, error=error, delay_ns=self.delay_ns - grown_ns, grown_ns=grown_ns)
 
 
 @dataclass(slots=True)
@@ -94,7 +95,7 @@ def delays(requests: Requests) -> list[Delay]:
         others = [hop for hop in hops if place not in (hop.origin, hop.target)]
         mine = _beyond([hop for hop in hops if place in (hop.origin, hop.target)], others)
         share = min(1.0, _mass(mine) / everything) if everything else 0.0
-        raw = max(_of_place(place, mine), _of_link(place, mine, calls))
+        raw = max(_of_place(place, mine), _of_link(place, mine, calls), _of_starved(place, mine))
         slow = sorted((hop for hop in mine if hop.slow and hop.z > TELLS), key=lambda h: (-h.z, h.templates))
         if raw > 0 and slow:
             quiet = [hop for hop in mine if hop.origin == place != hop.target and not hop.slow]
@@ -138,6 +139,13 @@ def _of_link(place: Place, hops: Sequence[Hop], calls: Mapping[tuple[Place, Plac
     return asked + answered if asked > 0 and answered > 0 else 0.0
 
 
+def _of_starved(place: Place, hops: Sequence[Hop]) -> float:
+    """It is late to take up whatever reaches it, from several others: it gets no time. What it sends leaves at once."""
+    inward = [hop for hop in hops if hop.target == place != hop.origin]
+    late = {hop.origin for hop in inward if hop.slow and hop.z > TELLS}
+    return INWARD * max(0.0, _excess(inward)) if len(late) > 1 else 0.0
+
+
 def _mass(hops: Sequence[Hop]) -> float:
     return sum(min(hop.z, CAP) for hop in hops if hop.slow and hop.z > TELLS)
 
@@ -169,7 +177,7 @@ def compare(requests: Requests) -> list[Hop]:
         slowest = max(gaps)
         found.append(
             Hop(origin, target, (first, second), *_ranks(usual, values), _median(usual),
-                _median(values) - _median(usual), len(values), slowest[1], (usual, values))
+                _median(values) - _median(usual), len(values), slowest[1], gaps=(usual, values))
         )  # fmt: skip
     return found
 
