@@ -3,8 +3,9 @@
 Each series' course is compared with its own past (``novelty.py``), and each host's metrics together with theirs
 (``hostmodel.py``, fitted again every hour on the same past). Scores are tail probabilities, corrected by how often
 healthy data exceeded them so far (``Inflation``); the threshold follows from the budget of alarms a day. An alarm
-speaks once: it is told again for at most ``LONGEST_TICKS``, then the new course is the past that later ones are compared
-with, and further alarms of the series wait for ``muted`` ticks. Where the level stays changed, the alarm says so.
+speaks once: it is told again for at most ``LONGEST_TICKS``, then the new course is the past that later ones are
+compared with, and further alarms of the series wait for ``muted`` ticks. Where the level stays changed, the alarm says
+so.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ Three views of the same robustly scaled row, because they fail differently (aver
 "Theoretical foundations and algorithms for outlier ensembles", 2015): what the principal components of the past cannot
 explain (absolute residuals, so that one wild metric does not drown the rest), the Mahalanobis distance (a combination
 that never occurred, though each value did), and the distance to the nearest rows of the past (several modes of
-operation). Each is divided by its own 99 % quantile over rows of the past, and the three are averaged: 1 is about as odd
-as one row in a hundred.
+operation). Each is divided by its own 99 % quantile over rows of the past, and the three are averaged: 1 is about as
+odd as one row in a hundred.
 
 Blame is the robust |z| of each metric over its own 99 % quantile, not the residual of the components, which spreads
 the deviation of one metric over all that usually move with it.
