@@ -19,6 +19,7 @@ HEAVY = (
     "sklearn",
     "bokeh",
     "elasticsearch",
+    "resvg_py",
 )
 
 
