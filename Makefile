@@ -76,9 +76,7 @@ record-shop: $(VENV)/.ready ## record the shop of services (14 minutes) and rank
 	@$(BIN)/python samples/record_shop.py $(SHOP) --seed $(SEED) && PYTHONPATH=. $(BIN)/python -m benchmarks.rca_shop $(SHOP) --verbose
 
 model: $(VENV)/.ready ## train the failure model that comes with logsense from the samples
-	@$(BIN)/logsense train samples/server samples/database samples/network samples/holdout/server \
-	  samples/holdout/database samples/holdout/network --holdout holdout/server --holdout holdout/database \
-	  --holdout holdout/network --into models --use
+	@$(BIN)/logsense pipeline run failure --into models
 
 lock: ## resolve requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -15,24 +15,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from logsense import registry
 from logsense.config import Settings
 from logsense.detect import FOREVER, Alerts, Window, Windows, derived_points
 from logsense.diagnosis import explain
 from logsense.enricher import BackgroundEnricher
-from logsense.errors import IndexUnavailable, LogsenseError
+from logsense.errors import IndexUnavailable
 from logsense.front import Parsed
 from logsense.incident_said import Said
 from logsense.incidents import Decisions, Estates, Incidents, Meaning, Silences, effective, similar
 from logsense.mine import EditedTemplates, Miner, ParameterFields
+from logsense.model_watch import ModelWatch, model_in_use
 from logsense.predict.forecaster import Forecaster
 from logsense.predict.windows import HostWindow, TemplateCount, WindowSignal
 from logsense.record import LEVELS, Incident, LogRecord, MetricPoint, RawEvent, Signal
-
-if TYPE_CHECKING:
-    from logsense.predict.failure import FailureModel
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +106,7 @@ class Pipeline:
             settings.section("incidents"), related=self._related, similarity=self.meaning.similarity
         )
         self.forecaster = Forecaster(settings.section("predict"), model=model_in_use(data))
+        self.model_watch = ModelWatch(data)
         self.enricher = BackgroundEnricher(enricher or (lambda: make_enricher(settings))) if models else None
         self.said = Said()
         if self.enricher is not None:
@@ -285,6 +284,7 @@ class Pipeline:
         Decisions of people come before. Returns how much was done: windows and decisions.
         """
         done = self._apply_decisions()
+        self.model_watch.refresh(self.forecaster)
         ended = until_ns == FOREVER
         for lane in filter(None, (self.backfill, self.live)):
             for window in lane.windows.closed(until_ns):
@@ -405,22 +405,6 @@ def make_enricher(settings: Settings) -> Any:
         KeywordExtractor(settings.section("keywords")),
     )
     return Enricher(embedder, extractor, views=template_views)
-
-
-def model_in_use(data: Path) -> FailureModel | None:
-    """The failure model that is in use, or None: then forecasts extrapolate what runs out, and say so."""
-    from logsense.lifecycle.promote import load_model
-    from logsense.lifecycle.store import ModelStore
-
-    store = ModelStore(registry.model_folders(data))
-    if store.in_use("failure") is None:
-        return None
-    try:
-        return load_model(store)
-    except LogsenseError as error:
-        # Forecasts without a model are better than no pipeline; `logsense models` shows the same reason.
-        log.warning("the failure model is not used: %s", error)
-        return None
 
 
 def host_windows(window: Window, signals: Sequence[Signal]) -> list[HostWindow]:

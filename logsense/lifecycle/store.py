@@ -10,11 +10,13 @@ and a type that neither skops nor the caller trusts is refused.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
 import shutil
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -107,6 +109,7 @@ class ModelStore:
         card.version = str(max((_order(v)[0] for v in versions), default=0) + 1)
         home = self.layers[0] / _safe(card.name)
         home.mkdir(parents=True, exist_ok=True)
+        _sweep(home)
         work = Path(tempfile.mkdtemp(prefix=".new-", dir=home))
         try:
             data: bytes = skops.io.dumps(artefact)
@@ -234,6 +237,14 @@ def _loads(data: bytes, trusted: Sequence[str], where: str) -> Any:
         where=where,
         fix="do not load it unless you know where it comes from; train your own instead",
     )
+
+
+def _sweep(home: Path) -> None:
+    """Remove what a run left that was killed while it wrote; no run writes for an hour."""
+    for left in home.glob(".new-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > 3600:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _order(version: str) -> tuple[int, str]:

@@ -20,6 +20,7 @@ HEAVY = (
     "sklearn",
     "bokeh",
     "elasticsearch",
+    "resvg_py",
 )
 
 
