@@ -33,8 +33,13 @@ class ForecastOptions:
     min_history_s: int = 300
     #: Probability that opens an alarm; 0 takes the threshold on the model's card.
     alarm_threshold: float = 0.0
-    #: The same while no model is in use: the probability is then the regression's own.
-    extrapolation_threshold: float = 0.8
+    #: The same for what is foreseen from a trend alone (a resource that fills, a queue, a date): with or without model.
+    extrapolation_threshold: float = 0.5
+    #: How far ahead the filling of a bounded resource is foretold, in seconds; a trend is believed about as far ahead
+    #: as it has lasted.
+    limit_horizon_s: int = 1800
+    #: The same for queues that grow without a known bound.
+    growth_horizon_s: int = 300
     #: Consecutive steps above the threshold before an alarm opens: one step alone is often noise.
     confirm_steps: int = 2
     #: An alarm closes when the probability falls below this share of the threshold that opened it.
