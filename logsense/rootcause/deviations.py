@@ -16,6 +16,7 @@ from logsense.record import Hypothesis
 from logsense.rootcause.delays import Delay, Hop, delays
 from logsense.rootcause.evidence import Evidence
 from logsense.rootcause.golden import excesses
+from logsense.rootcause.onsets import onset
 from logsense.rootcause.patterns import fill
 from logsense.rootcause.requests import Place, Requests, callers
 from logsense.rootcause.resources import Use, taken_up
@@ -23,6 +24,7 @@ from logsense.rootcause.steps import END, Change, changes
 
 #: Explained delay from which a place is taken for the slow one: quiet minutes and other faults stay at 0.
 DELAY_GATE = 0.25
+CLOSE = 0.8  # share of the strongest's strength from which an earlier onset decides
 PARTIAL = 1.0  # what a partly taken up resource adds to a delay's score
 BOTH = 0.4  # share of the slowest place's score that a slow place with a resource taken up needs to come first
 #: Gain of changed steps that is worth a hypothesis; ordinary minutes, whose mix of requests varies, reach as much.
@@ -101,15 +103,30 @@ def _hypothesis(one: Deviation, score: float) -> Hypothesis:
 
 def _resources(uses: Sequence[Use]) -> list[Deviation]:
     out = []
-    for use in uses:
+    ordered, earlier = _earliest_first(uses)
+    for use in ordered:
         rivals = [other.strength for other in uses if other.place != use.place]
         change = use.change
         why = f"{use.series.name} rose from {_number(change.usual)} to {_number(change.extreme)}."
+        if use is ordered[0] and earlier:
+            why += f" It changed surely before {earlier.series.name} on {earlier.place[0]}."
         out.append(
             Deviation(use.place, use.resource.kind, use.strength, _lead(use.strength, rivals), use.resource.title, why,
                       (use.evidence,), use.resource.steps, change.onset_ns)
         )  # fmt: skip
     return out
+
+
+def _earliest_first(uses: Sequence[Use]) -> tuple[list[Use], Use | None]:
+    """Of two places about as strong the one that surely changed before comes first; then the other one is told too."""
+    rivals = [use for use in uses if use.place != uses[0].place and use.strength >= CLOSE * uses[0].strength]
+    if not rivals or (begun := onset(uses[0].series.points)) is None:
+        return list(uses), None
+    for use in rivals:
+        found = onset(use.series.points)
+        if found and found.before(begun):
+            return [use, *(other for other in uses if other is not use)], uses[0]
+    return list(uses), None
 
 
 # -- delays ---------------------------------------------------------------------------------------------
