@@ -201,7 +201,7 @@ def best_threshold(courses: Sequence[Course], title: str, allowed: int, options:
     if not len(positive):
         return 1.1
     best, found = 1.1, -1.0
-    for threshold in np.unique(np.quantile(positive, np.linspace(0.02, 1, 40))):
+    for threshold in np.unique(np.quantile(positive, np.linspace(0.05, 1, 20))):
         result = score(courses, title, float(threshold), options)
         if len(result.false) <= allowed and result.recall > found:
             best, found = float(threshold), result.recall

@@ -18,7 +18,7 @@ from logsense.predict.failure import FailureModel
 from logsense.predict.features import FeatureBuilder, FeatureVector
 from logsense.predict.history import Array
 from logsense.predict.options import ForecastOptions
-from logsense.predict.outlook import EXPIRY, FLAPPING
+from logsense.predict.outlook import EXPIRY, FLAPPING, LIMIT, Outlook
 from logsense.predict.windows import HostWindow
 from logsense.record import Forecast, Signal
 
@@ -164,7 +164,7 @@ class Forecaster:
             forecast = replace(forecast, metric=outlook.metric, eta_s=_finite(outlook.seconds),
                                eta_low_s=_finite(outlook.earliest), eta_high_s=_finite(outlook.latest))  # fmt: skip
         likely, bar = (foreseen, self._trend_threshold()) if by_trend else (p if known else 0.0, threshold)
-        sure = by_trend and outlook is not None and outlook.kind in (EXPIRY, FLAPPING)
+        sure = by_trend and outlook is not None and self._is_sure(outlook)
         if changed := self.alarms.update(vector.host, now_ns, likely, bar, confirmed=sure):
             self._changed.append(replace(changed))  # the tracker goes on writing to an open one
         forecast.alarm = self.alarms.active(vector.host)
@@ -174,7 +174,14 @@ class Forecaster:
         """Of the model's probability; without a model nothing reaches it."""
         if self.options.alarm_threshold > 0:
             return self.options.alarm_threshold
-        return self.model.threshold if self.model is not None else 1.0
+        return max(self.model.threshold, self.options.least_model_threshold) if self.model is not None else 1.0
+
+    def _is_sure(self, outlook: Outlook) -> bool:
+        """Dates, falls and ramps of many steps are no single measurement that a second one must confirm."""
+        long = self.options.confirm_steps + 3
+        return outlook.kind in (EXPIRY, FLAPPING) or (
+            outlook.kind == LIMIT and outlook.evidence_s >= long * self.options.step_s
+        )
 
     def _trend_threshold(self) -> float:
         return self.options.alarm_threshold or self.options.extrapolation_threshold

@@ -65,8 +65,9 @@ def find(values: NDArray[np.float64], step_s: float) -> Ramp | None:
     known = np.flatnonzero(np.isfinite(values))
     if len(known) < MIN_POINTS:
         return None
-    t, v = ((known - (len(values) - 1)) * step_s).astype(np.float64), values[known].astype(np.float64)
-    if -t[-1] > 3 * max(step_s, float(np.median(np.diff(t)))):
+    # a value is the mean of its step, so it is half a step old at the step's end
+    t, v = (known - (len(values) - 0.5)) * step_s, values[known].astype(np.float64)
+    if -t[-1] > 3.5 * max(step_s, float(np.median(np.diff(t)))):
         return None  # it stopped reporting
     size = len(v)
     while size >= MIN_POINTS:
