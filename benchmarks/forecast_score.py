@@ -95,6 +95,18 @@ def windows_of(path: Path, settings: Settings, cache: Path | None) -> tuple[list
     return played.windows, failures_of(labels)
 
 
+def staged(path: Path) -> list[tuple[str, int, int]]:
+    """Harmless look-alikes that a recording staged: host, begin, end; one that names no host is left out."""
+    with unpacked(path) as folder:
+        labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    found = []
+    for one in labels.get("benign", []):
+        if "host" in one and "end" in one:
+            begin, end = (int(np.datetime64(one[k].rstrip("Z"), "ns").astype(np.int64)) for k in ("start", "end"))
+            found.append((one["host"], begin, end))
+    return found
+
+
 def follow(
     name: str, windows: Sequence[HostWindow], failures: Sequence[Failure], options: ForecastOptions,
     model: FailureModel | None,

@@ -28,6 +28,8 @@ TIME_TO_LIMIT = "time-to-limit"
 NOT_ENOUGH = "not_enough_history"
 #: One vector in this many is kept for the drift check: neighbouring steps are alike.
 _KEEP_EVERY = 17
+#: A threshold that no probability reaches.
+_NEVER = 1.1
 
 
 @dataclass(slots=True)
@@ -171,10 +173,13 @@ class Forecaster:
         return forecast
 
     def _model_threshold(self) -> float:
-        """Of the model's probability; without a model nothing reaches it."""
+        """Of the model's probability. Without calibration that is no frequency: it ranks, and opens no alarm by itself
+        unless a threshold is set."""
         if self.options.alarm_threshold > 0:
             return self.options.alarm_threshold
-        return max(self.model.threshold, self.options.least_model_threshold) if self.model is not None else 1.0
+        if self.model is None or not self.model.calibrated:
+            return _NEVER
+        return max(self.model.threshold, self.options.least_model_threshold)
 
     def _is_sure(self, outlook: Outlook) -> bool:
         """Dates, falls and ramps of many steps are no single measurement that a second one must confirm."""

@@ -102,7 +102,9 @@ def _line(t: Floats, v: Floats) -> Ramp | None:
     inside = t[-used:]
     sxx = float(((inside - inside.mean()) ** 2).sum())
     sd = max(spread / sqrt(sxx), MIN_PACE_ERROR * pace) if sxx > 0 else inf
-    return Ramp(pace, sd, level, spread, rise, span)
+    # a slow beginning is no evidence for the pace of now: what counts is how long the climb would have taken at it
+    climbed = max(level - float(np.median(v[:2])), 0.0)
+    return Ramp(pace, sd, level, spread, rise, min(span, climbed / pace))
 
 
 def _sideways(v: Floats, rise: float) -> bool:

@@ -17,7 +17,7 @@ MIN_FILLED = 0.12
 #: What is fuller than this is full: that is no forecast any more.
 FULL = 0.995
 #: The exponent of "what has lasted goes on" for bounded resources and for queues: chosen on the recordings of seed 1.
-STAYING, STAYING_QUEUE = 0.75, 0.46
+STAYING, STAYING_QUEUE = 0.66, 0.46
 #: A host's resource has come back by itself from this share of a limit or more: then it may have been a failure.
 MAX_HARMLESS = 0.7
 #: A rise that is still inside what came back by itself before is believed this much.
