@@ -80,6 +80,17 @@ def show_scores(results: Sequence[fs.Score], thresholds: dict[str, float]) -> No
               f"{len(r.false)}: {per_day(len(r.false), r.quiet_days)}")  # fmt: skip
 
 
+def show_staged(result: fs.Score, paths: Sequence[Path]) -> None:
+    """How many of the false alarms were raised by look-alikes that the recordings staged on purpose."""
+    events = {path.name.removesuffix(".tar.xz"): fs.staged(path) for path in paths}
+    inside = sum(
+        any(host == h and begin <= at <= end + 30 * fs.SECOND for h, begin, end in events.get(recording, []))
+        for recording, host, at, _ in result.false
+    )
+    print(f"{'':22} {inside} of them in {sum(map(len, events.values()))} staged harmless look-alikes; "
+          f"elsewhere {len(result.false) - inside}: {per_day(len(result.false) - inside, result.quiet_days)}")  # fmt: skip
+
+
 def _median(values: Sequence[float], unit: str) -> str:
     return f"{np.median(values):.0f}{unit}" if values else "–"
 
@@ -106,6 +117,7 @@ def main() -> None:
     print("* missed, or later than a minute before the failure and in the second half of its precursor")
     show_kinds(result)
     show_scores([result, *(fs.score(test, title, thresholds[title], options) for title in BASELINES)], thresholds)
+    show_staged(result, args.test)
     null = fs.null_recall(test, result, options)
     better = float(np.mean([n >= result.recall for n in null]))
     print(f"{'shifted in time (null)':22} {'own':>9} {np.mean(null):8.2f}    at best {max(null):.2f}, p {better:.3f}")

@@ -18,7 +18,7 @@ from logsense.predict.failure import FailureModel
 from logsense.predict.features import FeatureBuilder, FeatureVector
 from logsense.predict.history import Array
 from logsense.predict.options import ForecastOptions
-from logsense.predict.outlook import EXPIRY, FLAPPING
+from logsense.predict.outlook import EXPIRY, FLAPPING, LIMIT, Outlook
 from logsense.predict.windows import HostWindow
 from logsense.record import Forecast, Signal
 
@@ -28,6 +28,8 @@ TIME_TO_LIMIT = "time-to-limit"
 NOT_ENOUGH = "not_enough_history"
 #: One vector in this many is kept for the drift check: neighbouring steps are alike.
 _KEEP_EVERY = 17
+#: A threshold that no probability reaches.
+_NEVER = 1.1
 
 
 @dataclass(slots=True)
@@ -164,17 +166,27 @@ class Forecaster:
             forecast = replace(forecast, metric=outlook.metric, eta_s=_finite(outlook.seconds),
                                eta_low_s=_finite(outlook.earliest), eta_high_s=_finite(outlook.latest))  # fmt: skip
         likely, bar = (foreseen, self._trend_threshold()) if by_trend else (p if known else 0.0, threshold)
-        sure = by_trend and outlook is not None and outlook.kind in (EXPIRY, FLAPPING)
+        sure = by_trend and outlook is not None and self._is_sure(outlook)
         if changed := self.alarms.update(vector.host, now_ns, likely, bar, confirmed=sure):
             self._changed.append(replace(changed))  # the tracker goes on writing to an open one
         forecast.alarm = self.alarms.active(vector.host)
         return forecast
 
     def _model_threshold(self) -> float:
-        """Of the model's probability; without a model nothing reaches it."""
+        """Of the model's probability. Without calibration that is no frequency: it ranks, and opens no alarm by itself
+        unless a threshold is set."""
         if self.options.alarm_threshold > 0:
             return self.options.alarm_threshold
-        return self.model.threshold if self.model is not None else 1.0
+        if self.model is None or not self.model.calibrated:
+            return _NEVER
+        return max(self.model.threshold, self.options.least_model_threshold)
+
+    def _is_sure(self, outlook: Outlook) -> bool:
+        """Dates, falls and ramps of many steps are no single measurement that a second one must confirm."""
+        long = self.options.confirm_steps + 3
+        return outlook.kind in (EXPIRY, FLAPPING) or (
+            outlook.kind == LIMIT and outlook.evidence_s >= long * self.options.step_s
+        )
 
     def _trend_threshold(self) -> float:
         return self.options.alarm_threshold or self.options.extrapolation_threshold

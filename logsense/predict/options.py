@@ -31,8 +31,10 @@ class ForecastOptions:
     limits: dict[str, float] = field(default_factory=dict)
     #: Seconds of history of a host before its forecasts mean anything.
     min_history_s: int = 300
-    #: Probability that opens an alarm; 0 takes the threshold on the model's card.
+    #: Probability that opens an alarm; 0 takes the threshold on the card of a calibrated model, none of another.
     alarm_threshold: float = 0.0
+    #: A model's threshold counts as at least this: one that was chosen on few failures may lie anywhere.
+    least_model_threshold: float = 0.5
     #: The same for what is foreseen from a trend alone (a resource that fills, a queue, a date): with or without model.
     extrapolation_threshold: float = 0.5
     #: How far ahead the filling of a bounded resource is foretold, in seconds; a trend is believed about as far ahead

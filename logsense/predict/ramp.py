@@ -65,8 +65,9 @@ def find(values: NDArray[np.float64], step_s: float) -> Ramp | None:
     known = np.flatnonzero(np.isfinite(values))
     if len(known) < MIN_POINTS:
         return None
-    t, v = ((known - (len(values) - 1)) * step_s).astype(np.float64), values[known].astype(np.float64)
-    if -t[-1] > 3 * max(step_s, float(np.median(np.diff(t)))):
+    # a value is the mean of its step, so it is half a step old at the step's end
+    t, v = (known - (len(values) - 0.5)) * step_s, values[known].astype(np.float64)
+    if -t[-1] > 3.5 * max(step_s, float(np.median(np.diff(t)))):
         return None  # it stopped reporting
     size = len(v)
     while size >= MIN_POINTS:
@@ -101,7 +102,9 @@ def _line(t: Floats, v: Floats) -> Ramp | None:
     inside = t[-used:]
     sxx = float(((inside - inside.mean()) ** 2).sum())
     sd = max(spread / sqrt(sxx), MIN_PACE_ERROR * pace) if sxx > 0 else inf
-    return Ramp(pace, sd, level, spread, rise, span)
+    # a slow beginning is no evidence for the pace of now: what counts is how long the climb would have taken at it
+    climbed = max(level - float(np.median(v[:2])), 0.0)
+    return Ramp(pace, sd, level, spread, rise, min(span, climbed / pace))
 
 
 def _sideways(v: Floats, rise: float) -> bool:

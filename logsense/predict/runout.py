@@ -17,13 +17,14 @@ MIN_FILLED = 0.12
 #: What is fuller than this is full: that is no forecast any more.
 FULL = 0.995
 #: The exponent of "what has lasted goes on" for bounded resources and for queues: chosen on the recordings of seed 1.
-STAYING, STAYING_QUEUE = 0.5, 0.4
+STAYING, STAYING_QUEUE = 0.66, 0.46
 #: A host's resource has come back by itself from this share of a limit or more: then it may have been a failure.
 MAX_HARMLESS = 0.7
 #: A rise that is still inside what came back by itself before is believed this much.
 WITHIN_USUAL = 0.4
-#: A queue is long when it is this many times its usual length, and holds at least so much (jobs, seconds).
-LONG_QUEUE, MIN_QUEUE = 4.0, 4.0
+#: A queue is long when it is this many times its usual length, and holds at least so much (jobs, seconds; bytes).
+LONG_QUEUE, MIN_QUEUE, MIN_QUEUE_BYTES = 4.0, 4.0, 4e6
+_BYTES = frozenset(("bytes", "byte", "size", "wal", "data"))
 
 
 def limits(history: HostHistory, columns: np.ndarray, to_share: ToShare, options: ForecastOptions) -> Iterator[Outlook]:
@@ -71,7 +72,8 @@ def growth(history: HostHistory, bounded: np.ndarray, options: ForecastOptions) 
     usual = np.nan_to_num(history.usual()[0][len(USUAL) :][columns])
     for i, column in enumerate(columns):
         newest = float(recent[-1, i])
-        long = max(LONG_QUEUE * float(usual[i]), MIN_QUEUE)
+        in_bytes = _BYTES & frozenset(families.words(history.names[column]))
+        long = max(LONG_QUEUE * float(usual[i]), MIN_QUEUE_BYTES if in_bytes else MIN_QUEUE)
         if not newest >= long:
             continue
         found = ramp.find(recent[:, i], options.step_s)
