@@ -89,6 +89,11 @@ class HostModel:
         """(…, m) of rows or one row: how far each metric is from its usual value: 1 is its own 99 % quantile."""
         return np.abs(_scaled(rows, self.middle, self.spread, cut=1e9)) / self.top
 
+    def residuals(self, rows: np.ndarray) -> np.ndarray:
+        """(n, m) what the components leave unexplained of each metric; blame by it misleads, see above."""
+        scaled = _scaled(rows, self.middle, self.spread)
+        return np.abs(scaled - (scaled @ self.components.T) @ self.components)
+
     def _distances(self, scaled: np.ndarray, *, itself: bool = False) -> np.ndarray:
         """(n, 3): residual of the components, Mahalanobis, mean of the nearest rows; all per metric."""
         count = np.sqrt(scaled.shape[1])
