@@ -5,7 +5,7 @@
 Each machine is ``<kind>/<machine>.npz`` with ``train``, ``test`` (rows, metrics) and ``test_label`` (rows,). Every
 detector sees the training rows only, also for scaling, and its scores are averaged over the last ``TRAILING`` rows.
 "logsense" is ``logsense.detect.hostmodel``, the class that the service fits on each host's own past; "refitted" is it
-as the service runs it: fitted on the newest ``WINDOW`` rows and again every hour of rows, the test rows included as they
+as the service runs it: fitted on the newest ``WINDOW`` rows and again every hour of rows, test rows included as they
 pass. VUS-PR and AUC-PR are means over machines. Blame: in how many labelled anomalies the metric blamed most is one of
 those that people named; it needs ``<machine>.txt`` in the folder of labels (lines such as ``246-252:1,2,3``).
 """
@@ -80,10 +80,14 @@ def trailing(scores: np.ndarray) -> np.ndarray:
     return (sums[ends] - sums[starts]) / (ends - starts)
 
 
-def blamed(test: np.ndarray, path: Path, weigh: Callable[[np.ndarray], np.ndarray]) -> list[bool]:
-    """For each labelled anomaly whether the metric with the most weight, in the mean over it, is a named one."""
+def blamed(test: np.ndarray, path: Path, weigh: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> list[bool]:
+    """For each labelled anomaly whether the metric with the most weight is a named one.
+
+    ``weigh`` gets the rows of the anomaly and the hour of rows before it.
+    """
     return [
-        int(np.argmax(weigh(test[first : last + 1]).mean(axis=0))) in named for first, last, named in read_blame(path)
+        int(np.argmax(weigh(test[first : last + 1], test[max(0, first - REFIT) : first]))) in named
+        for first, last, named in read_blame(path)
     ]
 
 
@@ -114,8 +118,12 @@ def main() -> None:
                 model = fitted(train)
                 mean, deviation = train.mean(axis=0), np.maximum(train.std(axis=0), 1e-3)
                 hits["robust |z| (logsense)"] += blamed(test, named, model.blame)
-                hits["raw |z|"] += blamed(test, named, lambda r, m=mean, d=deviation: np.abs(r - m) / d)  # type: ignore[misc]
-                hits["residual of the components"] += blamed(test, named, model.residuals)
+                hits["raw |z|"] += blamed(
+                    test, named, lambda r, _, m=mean, d=deviation: (np.abs(r - m) / d).mean(axis=0)
+                )  # type: ignore[misc]
+                hits["residual of the components"] += blamed(
+                    test, named, lambda r, _, m=model: m.residuals(r).mean(axis=0)
+                )
         print(f"\n{kind.upper()}: {', '.join(path.stem for path in paths)}")
         print(f"{'':28}{'AUC-PR':>8}{'VUS-PR':>8}{'µs a row':>10}   AUC-PR of each machine")
         for name, rows in table.items():

@@ -72,6 +72,7 @@ class Series:
     integral: bool = True
     seen: int = 0
     cached: tuple[int, float, float, float, float, float] | None = None
+    unsaved: list[float] | None = None  # what joined the history since all of it was saved; None: it never was
 
     def decide_counter(self) -> None:
         """Cumulative counters never fall (but for resets), nearly always rise, and are no share or level."""
@@ -183,6 +184,8 @@ class Series:
             if len(self.history) >= self.size:
                 self.history.popleft()
             self.history.append(self.pending.popleft())
+            if self.unsaved is not None:
+                self.unsaved.append(self.history[-1])
 
     def distrust(self) -> None:
         """An episode begins: what was queued just before may belong to it."""
@@ -192,6 +195,7 @@ class Series:
         """Forget the past: the newest windows are the new normal."""
         self.history.clear()
         self.history.extend(self.recent)
+        self.unsaved = None
         self.pending.clear()
         self.cached = None
         self.episode = None
