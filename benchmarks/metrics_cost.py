@@ -59,7 +59,7 @@ def main() -> None:
     slowest, signals, measured = 0.0, 0, 0
     with tempfile.TemporaryDirectory() as folder:
         db = sqlite3.connect(Path(folder) / "state.db")
-        warm = options.warmup_windows + 12
+        warm = 70  # statistics of a series are taken seldom from its 60th window on
         for number in range(warm + arguments.measure):
             now = values_at(at / SECOND, base, rng)
             points = [

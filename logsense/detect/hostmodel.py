@@ -7,8 +7,8 @@ that never occurred, though each value did), and the distance to the nearest row
 operation). Each is divided by its own 99 % quantile over rows of the past, and the three are averaged: 1 is about as
 odd as one row in a hundred.
 
-Blame is the robust |z| of each metric over its own high quantile, more where it was quiet just before, not the residual of the components, which spreads
-the deviation of one metric over all that usually move with it.
+Blame is the robust |z| of each metric over its own high quantile, more where it was quiet just before. It is not the
+residual of the components, which spreads the deviation of one metric over all that usually move with it.
 """
 
 from __future__ import annotations

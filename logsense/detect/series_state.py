@@ -1,7 +1,7 @@
 """How the series of ``MetricAnomaly`` outlive the process: small rows each time, whole histories now and then.
 
-A history changes by one value a window, so a save writes what joined it since all of it was written, and all of it again
-after ``FULL`` values, at another time for each series: with 40,000 series some MB a window instead of hundreds.
+A history changes by one value a window, so a save writes what joined it since all of it was written, and all of it
+again after ``FULL`` values, at another time for each series: with 40,000 series some MB a window instead of hundreds.
 """
 
 from __future__ import annotations
