@@ -184,15 +184,10 @@ def time_ticks(first_ns: float, last_ns: float, wanted: int = 6) -> list[tuple[f
     """Round moments (UTC) and their words: clock times within a day or so, days beyond."""
     span = (last_ns - first_ns) / SECOND
     step = next((s for s in _STEPS if span / s <= wanted), _STEPS[-1] * max(1, round(span / _STEPS[-1] / wanted)))
-    form = (
-        "%H:%M:%S"
-        if step < 60
-        else "%H:%M"
-        if step < 86_400 and span < 2 * 86_400
-        else "%d %b %H:%M"
-        if step < 86_400
-        else "%d %b"
-    )
+    if step < 86_400 and span < 2 * 86_400:
+        form = "%H:%M:%S" if step < 60 else "%H:%M"
+    else:
+        form = "%m-%d %H:%M" if step < 86_400 else "%m-%d"
     at = math.ceil(first_ns / SECOND / step) * step
     found = []
     while at * SECOND <= last_ns:
