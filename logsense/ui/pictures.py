@@ -32,10 +32,11 @@ def _say(words: str) -> str:
 
 
 def drawn(picture: Picture | None) -> dict[str, Any] | None:
-    """{"svg", "legend": [(class, words)], "said": the description} for a template."""
+    """{"svg", "legend": [(class, words)], "said": the description, "title"} for a template."""
     if picture is None:
         return None
-    return {"svg": Markup(picture.svg()), "legend": picture.legend, "said": picture.description}  # noqa: S704 - escaped
+    title = picture.title.partition(" · ")[0]
+    return {"svg": Markup(picture.svg()), "legend": picture.legend, "said": picture.description, "title": title}  # noqa: S704 - escaped
 
 
 def metric(view: dict[str, Any], host: str, name: str) -> dict[str, Any]:
