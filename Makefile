@@ -60,9 +60,9 @@ lint: $(VENV)/.ready ## ruff, mypy and the import contracts; mends what ruff can
 
 translations: ZH = logsense/ui/translations/zh.po
 translations: $(VENV)/.ready ## collect the words of the pages and bring their catalogues up to date
-	@$(BIN)/pybabel -q extract -F pyproject.toml -k marked --no-location --sort-output -o .messages.pot logsense/ui
+	@$(BIN)/python -m babel.messages.frontend -q extract -F pyproject.toml -k marked --no-location --sort-output -o .messages.pot logsense/ui
 	@sed '/^$$/q' $(ZH) > .zh.po # its header: pybabel would write dates into one, or leave it out
-	@$(BIN)/pybabel -q update -N --omit-header -w 110 -i .messages.pot -l zh_CN -o $(ZH)
+	@$(BIN)/python -m babel.messages.frontend -q update -N --omit-header -w 110 -i .messages.pot -l zh_CN -o $(ZH)
 	@cat $(ZH) >> .zh.po && mv .zh.po $(ZH) && rm .messages.pot
 
 golden: $(VENV)/.ready ## show how the golden files would change, then rewrite them

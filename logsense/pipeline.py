@@ -24,6 +24,7 @@ from logsense.diagnosis import explain
 from logsense.enricher import BackgroundEnricher
 from logsense.errors import IndexUnavailable
 from logsense.front import Parsed
+from logsense.incident_said import Said
 from logsense.incidents import Decisions, Estates, Incidents, Meaning, Silences, effective, similar
 from logsense.mine import EditedTemplates, Miner, ParameterFields
 from logsense.model_watch import ModelWatch, model_in_use
@@ -107,6 +108,9 @@ class Pipeline:
         self.forecaster = Forecaster(settings.section("predict"), model=model_in_use(data))
         self.model_watch = ModelWatch(data)
         self.enricher = BackgroundEnricher(enricher or (lambda: make_enricher(settings))) if models else None
+        self.said = Said()
+        if self.enricher is not None:
+            self.enricher.submit_texts(self.said.lacking(self.index, EARLIER))
         self._edges: set[tuple[str, str]] = set()
         self._fresh: dict[str, Incident] = {}
         self._texts: dict[str, str] = {}
@@ -256,6 +260,8 @@ class Pipeline:
                 self.meaning.put([t.id for t in templates], vectors)
                 self.edits.enriched(templates)
                 self.index.put_template_vectors([t.id for t in templates], vectors, self.enricher.model)
+            for ids, vectors in self.enricher.take_texts():
+                self.index.put_incident_vectors(ids, vectors, self.enricher.model)
         changed = self.edits.refresh(self.db, self.miner.changed())
         if changed:
             self._texts.update((t.id, t.text) for t in changed)
@@ -357,6 +363,8 @@ class Pipeline:
                 incident, [e for e in earlier if e.id != incident.id], similarity=self.meaning.similarity
             )
             self.index.put_incidents([incident])
+            if self.enricher is not None:
+                self.enricher.submit_texts(self.said.changed([incident]))
             if self._told is not None:
                 self._told(incident)
 

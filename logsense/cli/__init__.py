@@ -23,6 +23,7 @@ from logsense.cli import (
     serve,
     shippers,
     templates,
+    values,
 )
 
 app = typer.Typer(
@@ -52,7 +53,7 @@ def _root(
 
 for module in (
     serve, feed, ask, act, failures, model, model_pipeline, chart, check, keys, notify, shippers, reindex, templates,
-    mcp,
+    values, mcp,
 ):  # fmt: skip
     module.add_to(app)
 

@@ -95,11 +95,15 @@ def spans(pieces: tuple[str, ...], text: str) -> list[slice] | None:
     if end < start or not text.startswith(pieces[0]) or not text.endswith(pieces[-1]):
         return None
     found = []
+    find = text.find
     for piece in pieces[1:-1]:
-        at = text.find(piece, start, end)
+        at = find(piece, start, end)
         if at < 0:
             return None
-        found.append(_trimmed(text, start, at))
+        if at == start or text[start].isspace() or text[at - 1].isspace():
+            found.append(_trimmed(text, start, at))
+        else:
+            found.append(slice(start, at))
         start = at + len(piece)
     found.append(_trimmed(text, start, end))
     return found

@@ -18,11 +18,13 @@ from logsense.rootcause.evidence import Evidence
 from logsense.rootcause.golden import excesses
 from logsense.rootcause.patterns import fill
 from logsense.rootcause.requests import Place, Requests, callers
-from logsense.rootcause.resources import taken_up
+from logsense.rootcause.resources import Use, taken_up
 from logsense.rootcause.steps import END, Change, changes
 
 #: Explained delay from which a place is taken for the slow one: quiet minutes and other faults stay at 0.
 DELAY_GATE = 0.25
+PARTIAL = 1.0  # what a partly taken up resource adds to a delay's score
+BOTH = 0.4  # share of the slowest place's score that a slow place with a resource taken up needs to come first
 #: Gain of changed steps that is worth a hypothesis; ordinary minutes, whose mix of requests varies, reach as much.
 STEPS_GATE = 8.0
 PASSED_ON = 0.3  # share of its caller's gain that a called service's own change needs to be the deeper one
@@ -51,12 +53,19 @@ class Deviation:
 def deviations(evidence: Evidence, *, figures: bool = True) -> list[Hypothesis]:
     """Hypotheses, best first, at most one a place. ``figures``: also by latency and failures along calls."""
     requests = evidence.requests or Requests()
-    found = [*_resources(evidence)]
+    uses = taken_up(evidence)
+    found = _resources([use for use in uses if not use.partial])
+    weak: list[Deviation] = []
     if requests:
-        found += _delays(delays(requests), requests)
+        slow = delays(requests)
+        clear = [delay for delay in slow if delay.score >= DELAY_GATE]
+        found += _starved([use for use in uses if use.partial], slow, requests)
+        found += _delays(clear, slow, requests)
+        weak = _delays([delay for delay in slow if delay.score < DELAY_GATE], slow, requests)
         found += _steps(changes(requests), requests)
     if figures:
         found += _golden(evidence)
+    found += weak  # they name further places, behind what is clear
     out: list[Hypothesis] = []
     seen: set[Place] = set()
     bar, kind = TOP, ""
@@ -90,8 +99,7 @@ def _hypothesis(one: Deviation, score: float) -> Hypothesis:
 # -- resources ------------------------------------------------------------------------------------------
 
 
-def _resources(evidence: Evidence) -> list[Deviation]:
-    uses = taken_up(evidence)
+def _resources(uses: Sequence[Use]) -> list[Deviation]:
     out = []
     for use in uses:
         rivals = [other.strength for other in uses if other.place != use.place]
@@ -107,20 +115,44 @@ def _resources(evidence: Evidence) -> list[Deviation]:
 # -- delays ---------------------------------------------------------------------------------------------
 
 
-def _delays(found: Sequence[Delay], requests: Requests) -> list[Deviation]:
-    clear = [delay for delay in found if delay.score >= DELAY_GATE]
-    behind = [delay for delay in found if delay.score < DELAY_GATE] if clear else []
+def _starved(partial: Sequence[Use], slow: Sequence[Delay], requests: Requests) -> list[Deviation]:
+    """A place that delays requests and takes up more of a resource than it ever does: both together are clear."""
+    best = max((delay.score for delay in slow), default=0.0)
+    out = []
+    for delay in slow:
+        use = next((use for use in partial if use.place[0] == delay.place[0]), None)
+        if use is not None and delay.score >= BOTH * best:
+            change = use.change
+            why = f"{use.series.name} rose from {_number(change.usual)} to {_number(change.extreme)}; "
+            rivals = [other.score for other in slow if other is not delay]
+            out.append(
+                Deviation(delay.place, use.resource.kind, _strength_of(delay.score + PARTIAL),
+                          _lead(2 * delay.score, rivals), use.resource.title, why + _why_slow(delay, requests),
+                          (use.evidence, *_lines_of(delay)), use.resource.steps, change.onset_ns)
+            )  # fmt: skip
+    return out
+
+
+def _delays(shown: Sequence[Delay], found: Sequence[Delay], requests: Requests) -> list[Deviation]:
     return [
         Deviation(
-            delay.place, "slow_service", 1 - math.exp(-delay.score / 1.5),
+            delay.place, "slow_service", _strength_of(delay.score),
             _lead(delay.score, [other.score for other in found if other is not delay]),
             "{service} on {host} delays the requests that pass through it", _why_slow(delay, requests),
-            tuple(f"line:{line}" for hop in delay.hops[:4] for line in hop.lines),
+            _lines_of(delay),
             ("the network of {host}: ping, ss -ti, tc qdisc", "what {service} waits for: its threads, its pool of "
              "connections, the storage behind it", "CPU throttling and garbage collection of {service}"),
         )
-        for delay in [*clear, *behind]
+        for delay in shown
     ]  # fmt: skip
+
+
+def _strength_of(score: float) -> float:
+    return 1 - math.exp(-score / 1.5)
+
+
+def _lines_of(delay: Delay) -> tuple[str, ...]:
+    return tuple(f"line:{line}" for hop in delay.hops[:4] for line in hop.lines)
 
 
 def _why_slow(delay: Delay, requests: Requests) -> str:

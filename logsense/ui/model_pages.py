@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from logsense.errors import BadInput
 from logsense.ui import pictures
-from logsense.ui.incident_pages import read_form
+from logsense.ui.forms import read_form
 from logsense.ui.rendering import page, part
 from logsense.workspace import Workspace
 

@@ -13,7 +13,8 @@ from logsense.api import examples, model_shapes, schemas
 from logsense.api.app import create_app
 
 EXPECTED = {
-    "/api/v1/search", "/api/v1/tail", "/api/v1/logs/{log_id}", "/api/v1/incidents", "/api/v1/incidents/{incident_id}",
+    "/api/v1/search", "/api/v1/terms",
+    "/api/v1/tail", "/api/v1/logs/{log_id}", "/api/v1/incidents", "/api/v1/incidents/{incident_id}",
     "/api/v1/incidents/{incident_id}/merge",
     "/api/v1/incidents/{incident_id}/summary",
     "/api/v1/incidents/{incident_id}/split",

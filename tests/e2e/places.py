@@ -44,7 +44,10 @@ class Place:
 
 
 @contextmanager
-def placed(kind: str, request: pytest.FixtureRequest, folder: Path, url: str = "") -> Iterator[Place]:
+def placed(
+    kind: str, request: pytest.FixtureRequest, folder: Path, url: str = "", *, every_tenant: bool = False
+) -> Iterator[Place]:
+    """``every_tenant``: there are indices of more tenants than the default one to delete afterwards."""
     if kind == "embedded":
         yield Place(kind, Settings(), "")
         return
@@ -57,6 +60,9 @@ def placed(kind: str, request: pytest.FixtureRequest, folder: Path, url: str = "
     yield Place(kind, settings, toml)
     index = open_index(folder, settings, writer=False)
     assert isinstance(index, ElasticIndex)
+    if every_tenant:
+        index._store.drop(index._store._names(f"{options['prefix']}.*"))
+        index._store.client.ask("DELETE", f"/_index_template/{options['prefix']}.*")
     remove(index)
     index.close()
 

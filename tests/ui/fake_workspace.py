@@ -196,14 +196,16 @@ class FakeWorkspace:
         }  # fmt: skip
 
     def incidents(self, *, from_: int | None = None, to: int | None = None, status: str | None = None,
-                  limit: int = 100) -> list[dict[str, Any]]:  # fmt: skip
+                  limit: int = 100, text: str = "") -> list[dict[str, Any]]:  # fmt: skip
         if self.empty:
             return []
         briefs = [self._brief(i) for i in self.actions]
         return [
             b
             for b in briefs
-            if (status is None or b["status"] == status) and (from_ is None or b["last"] >= iso(from_))
+            if (status is None or b["status"] == status)
+            and text.lower() in b["title"].lower()
+            and (from_ is None or b["last"] >= iso(from_))
         ]
 
     def incident(self, incident_id: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 #: Raised with every change; a template of a higher version (a newer logsense) is left as it is.
-VERSION = 1
+VERSION = 2
 
 KEYWORD: dict[str, Any] = {"type": "keyword", "ignore_above": 1024}
 LONG: dict[str, Any] = {"type": "long", "ignore_malformed": True}
@@ -91,7 +91,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "templates": {
         **_DATA, "event.id": {"type": "keyword"}, "message": {"type": "text", "norms": False}, "service.name": KEYWORD,
         "log.level": KEYWORD, "logsense.count": LONG, "logsense.alias_of": KEYWORD, "logsense.keywords": KEYWORD,
-        "event.start": DATE, "@timestamp": DATE,
+        "event.start": DATE, "@timestamp": DATE, "logsense.words": WORDS,
     },
     "signals": {
         **_DATA, **_SPAN, "event.id": {"type": "keyword"}, "event.kind": KEYWORD, "message": {"type": "text"},
@@ -102,6 +102,7 @@ KINDS: dict[str, dict[str, Any]] = {
         **_DATA, **_SPAN, "event.id": {"type": "keyword"}, "message": {"type": "text"}, "host.name": KEYWORD,
         "service.name": KEYWORD, "logsense.status": KEYWORD, "logsense.severity": KEYWORD, "logsense.score": DOUBLE,
         "logsense.cause": {"type": "text"}, "logsense.summary": {"type": "text"}, "logsense.pipeline": KEYWORD,
+        "logsense.template_id": KEYWORD, "logsense.words": WORDS,
     },
     "actions": {
         **_DATA, "@timestamp": DATE, "event.id": {"type": "keyword"}, "logsense.incident_id": {"type": "keyword"},
@@ -148,7 +149,7 @@ def index_template(prefix: str, kind: str, replicas: str) -> dict[str, Any]:
 
 
 def vectors_index(dims: int) -> dict[str, Any]:
-    """Settings of a template-vector index; ``flat`` compares exactly, which for 10^4 vectors takes milliseconds."""
+    """Settings of an index of vectors; ``flat`` compares exactly, which for 10^4 vectors takes milliseconds."""
     vector = {"type": "dense_vector", "dims": dims, "index": True, "similarity": "cosine",
               "index_options": {"type": "flat"}}  # fmt: skip
     properties = {"event.id": {"type": "keyword"}, "logsense.model": KEYWORD, "logsense.vector": vector}
