@@ -22,8 +22,6 @@ from logsense.timefmt import iso
 
 #: How often the file is written at most, and how often the wish to stop is looked for.
 EVERY_S = 0.25
-#: The service comes first: a job takes what it leaves.
-NICENESS = 10
 
 
 class _Stopped(BaseException):
@@ -51,14 +49,14 @@ def main(data: Path) -> None:
     job = read_job(folder, spec["job"])
     if job is None or job["state"] != "queued":
         return
+    settings = Settings(spec["tables"], Path(spec["config"]) if spec["config"] else None)
     with contextlib.suppress(OSError):
-        os.nice(NICENESS)
+        os.nice(settings.section("models").nice)
     job |= {"state": "running", "pid": os.getpid(), "born": born(os.getpid())}
     write_job(folder, job)
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_watch, args=(folder / f"{job['id']}.cancel", spec["parent"]), daemon=True).start()
-    settings = Settings(spec["tables"], Path(spec["config"]) if spec["config"] else None)
     try:
         try:
             job["result"] = _WORK[job["kind"]](job["request"], settings, data, _Progress(folder, job))

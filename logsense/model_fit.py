@@ -56,10 +56,10 @@ class ModelFit:
         head = {"name": name, "version": version}
         try:
             if self._model is None or self._model.id != f"{name}/{version}":
-                self._model = load_model(store, name, version)
+                self._model = load_model(store, name)
         except (BadModel, NotFound) as error:
             return {**head, "fits": False, "why": f"it cannot be loaded: {error.what} {error.why}".strip()}
-        card = next(e.card for e in store.entries(name) if e.card.version == version)
+        card = next(e.card for e in store.entries(name) if e.in_use)
         try:
             span = self._index.time_range()
             made = self._index.forecasts(limit=FORECASTS)

@@ -57,6 +57,13 @@ class ModelWatch:
 
     @staticmethod
     def _version(data: Path) -> str | None:
-        from logsense.lifecycle.store import ModelStore
+        """Which one is in use, told by its card: the same number may stand in two folders."""
+        from logsense.lifecycle.store import CARD, ModelStore
 
-        return ModelStore(registry.model_folders(data)).in_use("failure")
+        path = ModelStore(registry.model_folders(data)).in_use_path("failure")
+        if path is None:
+            return None
+        try:
+            return f"{path} {(path / CARD).stat().st_mtime_ns}"
+        except OSError:
+            return str(path)

@@ -37,8 +37,12 @@ class RefreshOptions:
     check_every_s: float = 300.0
     #: Name of the model that is kept up to date.
     name: str = "failure"
+    #: Niceness of training, 0 to 19: the service comes first, a job takes what it leaves.
+    nice: int = 10
 
     def __post_init__(self) -> None:
+        if not 0 <= self.nice <= 19:
+            raise ValueError("nice lies between 0 and 19")
         if self.refresh_after < 0 or self.check_every_s < 1:
             raise ValueError("refresh_after is zero or above, check_every_s at least 1")
 

@@ -58,9 +58,7 @@ def train(
 
     plan = Plan(name=name, preprocess=Preprocess(holdout=tuple(holdout or ())), deploy=Deploy(use=use))
     with Progress(quiet=json) as progress:
-        made = model_runs.run_plan(
-            plan, load_settings(config), data, into=into or data / "models", folders=recordings, tell=bar(progress)
-        )
+        made = model_runs.run_plan(plan, load_settings(config), data, into=into, folders=recordings, tell=bar(progress))
     print_made(made, json=json)
 
 

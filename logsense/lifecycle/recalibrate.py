@@ -33,7 +33,7 @@ def recalibrate(
     if before is None or len(data.onsets()) < options.fit.min_calibration_onsets:
         return None
     try:
-        current = load_model(store, name, before)
+        current = load_model(store, name)
     except (BadModel, NotFound):
         return None
     if not current.fits(held_out.options, held_out.names):
@@ -50,7 +50,7 @@ def recalibrate(
     said = f"squared error {is_.brier.value:.4f} after {was.brier.value:.4f} of version {before}"
     if is_.brier.value >= was.brier.value or is_.average_precision.value < was.average_precision.value:
         return Decision(name, "", False, f"a new calibration is no better: {said}", before)
-    card = next(e.card for e in store.entries(name) if e.card.version == before)
+    card = next(e.card for e in store.entries(name) if e.in_use)
     card = store.save(
         replace(
             card,

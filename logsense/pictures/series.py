@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from logsense.pictures.frame import Picture, Say, frame, percent, round_ticks, short, time_ticks
-from logsense.timefmt import SECOND, parse_time
+from logsense.timefmt import SECOND, iso, parse_time
 
 #: More points than pixels say nothing more.
 MOST_POINTS = 1200
@@ -84,8 +84,8 @@ def marked(view: dict[str, Any], points: Sequence[tuple[float, float]]) -> list[
 
 
 def table(view: dict[str, Any], most: int = 60) -> list[dict[str, Any]]:
-    """The same in rows for those who read: {"at", "value", "low", "high", "odd"}, at most about ``most``, the anomalies
-    all kept."""
+    """The same in rows for those who read: {"at": RFC 3339, "value", "low", "high", "odd"}, about ``most`` and every
+    anomaly."""
     points = _points(view["points"])
     band = {_ns(t): (low, high) for t, low, high in view["band"]}
     odd = {at for at, _, _ in marked(view, points)}
@@ -94,12 +94,12 @@ def table(view: dict[str, Any], most: int = 60) -> list[dict[str, Any]]:
     for number, (at, value) in enumerate(points):
         if number % every == 0 or at in odd:
             low, high = band.get(int(at), (None, None))
-            rows.append({"at": int(at), "value": value, "low": low, "high": high, "odd": at in odd})
+            rows.append({"at": iso(int(at)), "value": value, "low": low, "high": high, "odd": at in odd})
     return rows
 
 
 def clock(ns: float) -> str:
-    return datetime.fromtimestamp(ns / SECOND, UTC).strftime("%d %b %H:%M:%S")
+    return datetime.fromtimestamp(ns / SECOND, UTC).strftime("%m-%d %H:%M:%S")
 
 
 def _over_time(title: str, said: str, points: Sequence[tuple[float, float]], low: float, high: float) -> Picture:

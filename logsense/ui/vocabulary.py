@@ -23,6 +23,8 @@ WORDS = (
     # counters of sources, parts of the service
     _("accepted"), _("parsed"), _("unparsed"), _("late"), _("future"), _("dropped"), _("index"), _("worker"),
     _("models"), _("spool"), _("backlog bytes"),
+    # who forecasts
+    _("served"), _("time to limit"), _("error count"), _("recency of errors"),
     # spans of time
     _("15 min"), _("1 h"), _("6 h"), _("24 h"), _("7 d"), _("All"), _("10 s"), _("1 min"), _("10 min"),
 )  # fmt: skip

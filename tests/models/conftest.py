@@ -11,7 +11,7 @@ from logsense.index.embedded import EmbeddedIndex
 from logsense.record import Forecast, Incident, LogRecord, MetricPoint, Signal
 
 SECOND = 10**9
-START = 1_790_000_000 * SECOND
+START = 1_789_999_980 * SECOND  # a multiple of the steps
 HOURS, STEP = 4, 30
 #: When one host fails (irregularly: at shifted times a rhythm would be forecast too); its disk fills for five minutes
 #: before.

@@ -26,7 +26,7 @@ TRAIN: dict[str, Any] = {
     "preprocess": {"by": "failures"},
     "evaluate": {"bootstrap": 20, "shifts": 100},
 }
-SETTINGS = Settings({"labels": {"merge_s": 60}, "predict": {"step_s": 30}})
+SETTINGS = Settings({"labels": {"merge_s": 60}, "predict": {"step_s": 30}, "models": {"nice": 0}})
 
 
 @pytest.fixture
