@@ -88,7 +88,8 @@ def show_staged(result: fs.Score, paths: Sequence[Path]) -> None:
         for recording, host, at, _ in result.false
     )
     print(f"{'':22} {inside} of them in {sum(map(len, events.values()))} staged harmless look-alikes; "
-          f"elsewhere {len(result.false) - inside}: {per_day(len(result.false) - inside, result.quiet_days)}")  # fmt: skip
+          f"elsewhere {len(result.false) - inside}: "
+          f"{per_day(len(result.false) - inside, result.quiet_days)}")  # fmt: skip
 
 
 def _median(values: Sequence[float], unit: str) -> str:
