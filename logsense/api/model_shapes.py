@@ -21,7 +21,7 @@ class ModelItem(Shape):
     version: str
     in_use: bool = False
     created: str | None = ""
-    card: dict[str, Any] = {}
+    card: dict[str, Any] = Field(default_factory=dict)
 
 
 class FailureBody(BaseModel):
