@@ -11,7 +11,7 @@ SEED ?= 1
 export TOKENIZERS_PARALLELISM = false
 export HF_HUB_OFFLINE = 1
 
-.PHONY: help demo record-shop test test-slow test-kills test-elastic fuzz test-shippers lint translations golden bench model lock clean setup
+.PHONY: help demo record-shop record-onsets eval-onsets test test-slow test-kills test-elastic fuzz test-shippers lint translations golden bench model lock clean setup
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -49,8 +49,8 @@ test-kills: $(VENV)/.ready ## kill -9 a hundred times while every protocol sends
 fuzz: $(VENV)/.ready ## broken requests to every receiver and the API of a real server (FUZZ_SECONDS=600)
 	@$(BIN)/python -m tests.fuzz.run --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS)
 
-test-elastic: $(VENV)/.ready ## on Elasticsearch: the samples, kills during 500,000 lines, away for 5 minutes (prints figures)
-	@$(BIN)/pytest -m "slow and heavy" -s tests/e2e $(TEST_ARGS)
+test-elastic: $(VENV)/.ready ## on Elasticsearch: end to end, tenants, kills during 500,000 lines, away for 5 minutes (prints figures)
+	@$(BIN)/pytest -m "slow and heavy" -s tests/e2e tests/core/test_tenants.py $(TEST_ARGS)
 
 test-shippers: $(VENV)/.ready ## the real shippers against a real server (Debian, as root: installs them)
 	@$(BIN)/python -m tests.shippers.run $(SHIPPERS_ARGS)
@@ -74,6 +74,13 @@ bench: $(VENV)/.ready ## speed beside a peer in the same run
 
 record-shop: $(VENV)/.ready ## record the shop of services (14 minutes) and rank the causes of what was done to it
 	@$(BIN)/python samples/record_shop.py $(SHOP) --seed $(SEED) && PYTHONPATH=. $(BIN)/python -m benchmarks.rca_shop $(SHOP) --verbose
+
+record-onsets: ## record faults that announce themselves, as root (25 minutes; SEED=1): samples/onsets/seed-$SEED.tar.xz
+	@/usr/bin/python3 samples/record_onsets.py --seed $(SEED) --minutes 19 --out samples/onsets/seed-$(SEED).tar.xz
+
+eval-onsets: $(VENV)/.ready ## forecasts of the recorded onsets beside simpler ones and chance (OTHERS=more recordings)
+	@PYTHONPATH=. $(BIN)/python -m benchmarks.forecasts --train samples/onsets/seed-1.tar.xz \
+	  --test samples/onsets/seed-2.tar.xz samples/onsets/seed-4.tar.xz samples/onsets/calm-3.tar.xz $(OTHERS)
 
 model: $(VENV)/.ready ## train the failure model that comes with logsense from the samples
 	@$(BIN)/logsense pipeline run failure --into models

@@ -149,9 +149,11 @@ def main() -> None:
             raised = [alarms(s, run.thresholds[at], one.probation) for s, one in zip(run.scores, series, strict=True)]
             found = sum(any(a <= r <= b for r in rows_) for one, rows_ in zip(series, raised, strict=True)
                         for a, b in one.windows)  # fmt: skip
-            rest = f"{left_out(raws, folders, windows):10.1f}" if "*" in run.setting or not run.setting else " " * 10
-            print(f"{f'{run.name} {run.setting}':20}{curve[at]:8.1f}{rest}{run.thresholds[at]:11.1f}"
-                  f"{f'{near.min():.1f}-{near.max():.1f}':>17}{found:6}/{windows.sum()}{sum(map(len, raised)):8}")  # fmt: skip
+            ruled = "*" in run.setting or not run.setting
+            rest = f"{left_out(raws, folders, windows):10.1f}" if ruled else " " * 10
+            label, around = f"{run.name} {run.setting}", f"{near.min():.1f}-{near.max():.1f}"
+            print(f"{label:20}{curve[at]:8.1f}{rest}{run.thresholds[at]:11.1f}{around:>17}{found:6}", end="")
+            print(f"/{windows.sum()}{sum(map(len, raised)):8}")
             if "*" in run.setting and arguments.verbose:
                 for one, value in zip(series, raw[:, at], strict=True):
                     print(f"    {one.name:60} {value:6.2f} of {len(one.windows)}")

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TextIO
 
 from benchmarks.rca_feed import Feed
-from benchmarks.rca_score import Answer, answer, print_answers
+from benchmarks.rca_score import Answer, answer, print_answers, with_citations
 from logsense.diagnosis import diagnose_range
 from logsense.record import MetricPoint, Query, RawEvent
 from logsense.rootcause import RootcauseOptions
@@ -128,7 +128,8 @@ def evaluate_day(day: Path, normal: Path, *, logs: bool, metrics: bool, detect: 
             )  # fmt: skip
             name = f"{datetime.fromtimestamp(fault.at_ns / SECOND, UTC):%m-%d %H:%M} {POD.sub('', fault.pod)}"
             result = answer(name, fault.kind, {fault.pod}, found.hypotheses)
-            answers.append(replace(result, seconds=time.process_time() - begun))
+            result = replace(result, seconds=time.process_time() - begun)
+            answers.append(with_citations(result, pipeline.index, found))
         pipeline.close()
     return answers
 

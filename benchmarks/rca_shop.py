@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.rca_feed import Feed
-from benchmarks.rca_score import Answer, answer, print_answers
+from benchmarks.rca_score import Answer, answer, print_answers, with_citations
 from logsense.diagnosis import diagnose_range
 from logsense.record import Hypothesis, Incident, RawEvent
 from logsense.sources.metrics_csv import MetricsCsv, MetricsCsvOptions
@@ -73,7 +73,8 @@ def evaluate(folder: Path) -> tuple[list[Answer], list[Answer], int]:
                 addresses=pipeline.dependencies.places(), normal=calm(faults, start_ns, _ns(labels["start"])),
             )  # fmt: skip
             name = f"{fault['kind']} at {fault['service']}"
-            asked.append(answer(name, fault["kind"], {fault["host"]}, found.hypotheses))
+            one = answer(name, fault["kind"], {fault["host"]}, found.hypotheses)
+            asked.append(with_citations(one, pipeline.index, found))
             mine = [
                 i for i in incidents.values()
                 if i.start_ns < end_ns + AFTER_S * SECOND and (i.end_ns or i.last_ns) > start_ns and i.id not in owned

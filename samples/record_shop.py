@@ -198,11 +198,13 @@ def plan(seed: int, repeat: int) -> list[tuple[str, str]]:
     return todo
 
 
-def record(out: Path, seed: int, repeat: int, rate: float, warm_s: float, say: Callable[[str], None]) -> None:
+def record(
+    out: Path, seed: int, repeat: int, rate: float, warm_s: float, calm_s: float, say: Callable[[str], None]
+) -> None:
     faults: list[dict[str, Any]] = []
     todo = plan(seed, repeat)
     rng = random.Random(seed + 1)
-    say(f"{len(todo)} faults: about {(warm_s + len(todo) * (FAULT_S + CALM_S)) / 60:.0f} minutes")
+    say(f"{len(todo)} faults: about {(warm_s + len(todo) * (FAULT_S + calm_s)) / 60:.0f} minutes")
     with tempfile.TemporaryDirectory(prefix="shop-") as folder:
         shop, stop = Shop(Path(folder)), threading.Event()
         try:
@@ -221,7 +223,7 @@ def record(out: Path, seed: int, repeat: int, rate: float, warm_s: float, say: C
                 detail = {"delay_s": delay_s} if kind in ("delay", "egress") else {}
                 faults.append({"id": f"{kind}-{name}", "kind": kind, "host": f"{name}-1", "service": name,
                                "start": iso(start), "end": iso(time.time()), **detail})  # fmt: skip
-                time.sleep(CALM_S)
+                time.sleep(calm_s)
         finally:
             stop.set()
             for thread in threads:
@@ -245,10 +247,11 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=2, help="times of each kind of fault, each elsewhere")
     parser.add_argument("--rate", type=float, default=6.0, help="requests a second at the front end, about")
     parser.add_argument("--warm", type=float, default=240.0, help="seconds of calm before the first fault")
+    parser.add_argument("--calm", type=float, default=CALM_S, help="seconds between faults: 150 part their incidents")
     args = parser.parse_args()
     if args.out.exists():
         raise SystemExit(f"{args.out} exists already.")
-    record(args.out, args.seed, args.repeat, args.rate, args.warm, lambda text: print(text, flush=True))
+    record(args.out, args.seed, args.repeat, args.rate, args.warm, args.calm, lambda text: print(text, flush=True))
 
 
 if __name__ == "__main__":

@@ -126,9 +126,12 @@ class Courses:
                 rows = self._rows_of(host)
                 if len(rows) == len(model.middle) and np.isfinite(means[rows]).mean() > 0.5:
                     oddness = float(model.score(means[rows][None, :])[0])
-                    tick.hosts[host] = gpd_tail(oddness - 1.0, model.beyond, at=0.01), model.blame(means[rows])
+                    tick.hosts[host] = gpd_tail(oddness - 1.0, model.beyond, at=0.01), self._blame(model, rows, means)
         self._last = (window, tick)
         return tick
+
+    def _blame(self, model: HostModel, rows: np.ndarray, means: np.ndarray) -> np.ndarray:
+        return model.blame(means[rows][None, :], self.novelty.history(rows, REFIT_TICKS).T)
 
     def _with(self, values: Mapping[SeriesKey, float]) -> tuple[np.ndarray, np.ndarray]:
         sums, counts = self.sums.copy(), self.counts.copy()

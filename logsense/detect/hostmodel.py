@@ -7,8 +7,8 @@ that never occurred, though each value did), and the distance to the nearest row
 operation). Each is divided by its own 99 % quantile over rows of the past, and the three are averaged: 1 is about as
 odd as one row in a hundred.
 
-Blame is the robust |z| of each metric over its own 99 % quantile, not the residual of the components, which spreads
-the deviation of one metric over all that usually move with it.
+Blame is the robust |z| of each metric over its own high quantile, more where it was quiet just before. It is not the
+residual of the components, which spreads the deviation of one metric over all that usually move with it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ EXPLAINED = 0.9
 CUT = 20.0
 #: Added to the covariance's diagonal (Ledoit-Wolf style shrinkage towards the identity).
 RIDGE = 0.1
+#: … and for blame up to so many, so that ties are rare.
+FARTHEST = 1e9
 LEAST_ROWS = 60
 #: The least mean excess that the tail of the oddness is credited with.
 LEAST_BEYOND = 0.25
@@ -39,7 +41,7 @@ class HostModel:
 
     middle: np.ndarray  # (m,)
     spread: np.ndarray  # (m,)
-    top: np.ndarray  # (m,) |z| at 99 %
+    top: np.ndarray  # (m,) |z| that is unusual, see ``fit``
     components: np.ndarray  # (k, m)
     whiten: np.ndarray  # (m, m) inverse root of the covariance
     references: np.ndarray  # (r, m) scaled rows of the past
@@ -64,7 +66,9 @@ class HostModel:
         spread = np.maximum(np.maximum((high - low) / 3.29, (far_high - far_low) / 20.0), floor)
         spread = np.maximum(spread, 1e-3 * np.abs(middle) + 1e-9)
         scaled = _scaled(clean, middle, spread)
-        top = np.maximum(np.quantile(np.abs(scaled), 0.99, axis=0), 1.0)
+        # Between the quantiles of one in a hundred and one in a thousand: what is often a little odd is not to blame.
+        wide = np.abs(_scaled(clean, middle, spread, cut=FARTHEST))
+        top = np.sqrt(np.prod(np.maximum(np.quantile(wide, (0.99, 0.999), axis=0), 1.0), axis=0))
         covariance = scaled.T @ scaled / len(scaled)
         values, vectors = np.linalg.eigh(covariance)
         order = np.argsort(values)[::-1]
@@ -85,9 +89,22 @@ class HostModel:
         """Oddness of each of ``rows`` (n, m): 1 is as odd as one in a hundred of the past."""
         return (self._distances(_scaled(rows, self.middle, self.spread)) / self.scales).mean(axis=1)
 
-    def blame(self, rows: np.ndarray) -> np.ndarray:
-        """(…, m) of rows or one row: how far each metric is from its usual value: 1 is its own 99 % quantile."""
-        return np.abs(_scaled(rows, self.middle, self.spread, cut=1e9)) / self.top
+    def blame(self, rows: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """(m,) how much each metric is to blame for ``rows`` (n, m), against the rows just ``before`` them (b, m).
+
+        What was as odd an hour ago already is not what happened now.
+        """
+        with np.errstate(all="ignore"):
+            earlier = self._unusual(before).mean(axis=0) if len(before) else 0.0
+        return self._unusual(rows).mean(axis=0) / (1.0 + earlier)
+
+    def _unusual(self, rows: np.ndarray) -> np.ndarray:
+        return np.abs(_scaled(rows, self.middle, self.spread, cut=FARTHEST)) / self.top
+
+    def residuals(self, rows: np.ndarray) -> np.ndarray:
+        """(n, m) what the components leave unexplained of each metric; blame by it misleads, see above."""
+        scaled = _scaled(rows, self.middle, self.spread)
+        return np.abs(scaled - (scaled @ self.components.T) @ self.components)
 
     def _distances(self, scaled: np.ndarray, *, itself: bool = False) -> np.ndarray:
         """(n, 3): residual of the components, Mahalanobis, mean of the nearest rows; all per metric."""

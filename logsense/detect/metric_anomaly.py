@@ -8,12 +8,11 @@ and is taken for the new normal when it outlasts ``adopt_after_s``. That is the 
 
 from __future__ import annotations
 
-import json
 import math
 import sqlite3
-from collections import deque
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 
+from logsense.detect import series_state
 from logsense.detect.baseline import Season
 from logsense.detect.courses import Courses
 from logsense.detect.options import MetricAnomalyOptions
@@ -226,6 +225,7 @@ class MetricAnomaly:
             series.decide_counter()
             if series.counter:
                 series.history.clear()
+                series.unsaved = None
                 series.recent.clear()
                 series.pending.clear()
                 value = None
@@ -264,51 +264,17 @@ class MetricAnomaly:
 
     def load(self, db: sqlite3.Connection) -> None:
         """Read the histories; tables are made if they are missing."""
-        _tables(db)
-        for host, name, body in db.execute("SELECT host, name, body FROM metric_anomaly_series ORDER BY host, name"):
-            state = json.loads(body)
-            series = Series(name, self.options.history_windows, counter=state["counter"], integral=state["integral"])
-            series.history = deque(state["history"])
-            series.recent.extend(state["recent"])
-            series.pending = deque(state["pending"])
-            series.episode = Episode(*state["episode"]) if state["episode"] else None
-            series.cached = tuple(state["cached"]) if state["cached"] else None
-            series.previous, series.previous_ns, series.seen = state["previous"], state["previous_ns"], state["seen"]
-            self._series[SeriesKey(host, name)] = series
+        self._series.update(series_state.load(db, self.options.history_windows))
         self._season.load(db, "metric_anomaly_season")
         self.courses.load(db)
 
     def save(self, db: sqlite3.Connection) -> None:
-        """Write the histories as JSON if a window was learnt since the last time. Does not commit."""
-        _tables(db)
+        """Write what was learnt since the last time. Does not commit."""
         self._season.save(db, "metric_anomaly_season")
         if self._dirty:
+            series_state.save(self._series, db)
             self.courses.save(db)
-        if not self._dirty:
-            return
-        rows = []
-        for key, series in self._series.items():
-            state = {
-                "counter": series.counter,
-                "integral": series.integral,
-                "history": list(series.history),
-                "recent": list(series.recent),
-                "pending": list(series.pending),
-                "episode": astuple(series.episode) if series.episode else None,
-                "previous": series.previous,
-                "previous_ns": series.previous_ns,
-                "seen": series.seen,
-                "cached": series.cached,
-            }
-            rows.append((key.host, key.name, json.dumps(state)))
-        db.executemany("INSERT OR REPLACE INTO metric_anomaly_series VALUES (?, ?, ?)", rows)
-        self._dirty = False
-
-
-def _tables(db: sqlite3.Connection) -> None:
-    db.execute(
-        "CREATE TABLE IF NOT EXISTS metric_anomaly_series (host TEXT, name TEXT, body TEXT, PRIMARY KEY (host, name))"
-    )
+            self._dirty = False
 
 
 def _flat(key: SeriesKey) -> str:

@@ -6,8 +6,11 @@ kept once, and the values by column. A column is one of
 
 * ``["c", value]``: the same in every row;
 * ``["s", k]`` or ``["i", k]``: what the ``k``-th column before it holds, as text or as a whole number;
-* ``["l", values]``: a value a row;
+* ``["l", k]``: a value a row, in the ``k``-th of the lists that are kept beside (they compress better apart);
 * ``["+", columns]``: texts put together.
+
+* ``["h", k]``, ``["p", k]`` or ``["n", k]``: what stands in that column before its last colon, or behind it, as text or
+  as a number.
 
 ``fold`` makes such a block from rows, ``Block`` gives single rows back: exactly what was folded, as JSON knows it.
 """
@@ -30,10 +33,11 @@ _MAX_SOURCES = 40
 _CONSTANT = frozenset((str, int, bool, type(None)))
 
 Column = list[Any]
+Lists = list[list[Any]]
 
 
-def fold(rows: Sequence[Row]) -> dict[str, Any]:
-    """The block as JSON; ``rows`` may not be empty."""
+def fold(rows: Sequence[Row]) -> tuple[dict[str, Any], Lists]:
+    """The block as JSON, and the lists of its values; ``rows`` may not be empty."""
     plain: list[list[Any] | None] = []
     for at, column in enumerate(zip(*rows, strict=True)):
         if at in _GROUPED:
@@ -53,7 +57,9 @@ def fold(rows: Sequence[Row]) -> dict[str, Any]:
         number = numbers.setdefault(shape, len(numbers))
         member.append(number)
         groups.setdefault(shape, []).append(row)
-    return {"rows": plain, "of": member, "groups": [_group(shape, held) for shape, held in groups.items()]}
+    lists: Lists = []
+    folded = [_group(shape, held, lists) for shape, held in groups.items()]
+    return {"rows": plain, "of": member, "groups": folded}, lists
 
 
 def _literals(message: str, parameters: Sequence[Any]) -> tuple[str, ...] | int:
@@ -69,33 +75,33 @@ def _literals(message: str, parameters: Sequence[Any]) -> tuple[str, ...] | int:
     return tuple(found)
 
 
-def _group(shape: tuple[Any, ...], rows: Sequence[Row]) -> dict[str, Any]:
+def _group(shape: tuple[Any, ...], rows: Sequence[Row], lists: Lists) -> dict[str, Any]:
     template_id, literals, names, kind = shape
     sources: list[list[Any]] = []
     columns: list[Column] = []
     count = literals if isinstance(literals, int) else len(literals) - 1
     parameters = [list(column) for column in zip(*(row[_PARAMETERS] for row in rows), strict=True)] if count else []
     for values in parameters:
-        columns.append(_column(values, sources))
+        columns.append(_column(values, sources, lists))
         sources.append(values)
     if names:
         for column in zip(*[row[_FIELDS].values() for row in rows], strict=True):
             values = list(column)
-            columns.append(_column(values, sources))
+            columns.append(_column(values, sources, lists))
             sources.append(values)
     group: dict[str, Any] = {"t": template_id, "n": count, "f": names, "c": columns}
     if isinstance(literals, int):
-        group["m"] = _column([row[_MESSAGE] for row in rows], [])
+        group["m"] = _column([row[_MESSAGE] for row in rows], [], lists)
     else:
         group["l"] = literals
     if kind == -1:
-        group["o"] = _column([row[_AROUND] for row in rows], [])
+        group["o"] = _column([row[_AROUND] for row in rows], [], lists)
     elif kind is not None:
-        group["a"] = [_inner([row[_AROUND][side] for row in rows], sources) for side in range(kind)]
+        group["a"] = [_inner([row[_AROUND][side] for row in rows], sources, lists) for side in range(kind)]
     return group
 
 
-def _column(values: list[Any], sources: Sequence[list[Any]]) -> Column:
+def _column(values: list[Any], sources: Sequence[list[Any]], lists: Lists) -> Column:
     first = values[0]
     kind = first.__class__
     if kind in _CONSTANT and values.count(first) == len(values) and set(map(type, values)) == {kind}:
@@ -104,21 +110,38 @@ def _column(values: list[Any], sources: Sequence[list[Any]]) -> Column:
         for k, source in enumerate(sources[:_MAX_SOURCES]):
             if source[0] == first and source == values:
                 return ["s", k]
+            if (part := _part(first, source[0])) and _parts(part, source) == values:
+                return [part, k]
     elif kind is int and set(map(type, values)) == {int}:
-        text = None
+        first, texts = str(first), list(map(str, values))
         for k, source in enumerate(sources[:_MAX_SOURCES]):
-            if source[0] == str(first):
-                text = text or list(map(str, values))
-                if source == text:
-                    return ["i", k]
-    return ["l", values]
+            if source[0] == first and source == texts:
+                return ["i", k]
+            if _part(first, source[0]) == "p" and _parts("p", source) == texts:
+                return ["n", k]
+    lists.append(values)
+    return ["l", len(lists) - 1]
 
 
-def _inner(values: list[str], sources: Sequence[list[Any]]) -> Column:
+def _part(value: str, whole: Any) -> str:
+    """``h`` where the value stands before the last colon of ``whole``, ``p`` behind it."""
+    if whole.__class__ is not str or ":" not in whole or not value:
+        return ""
+    head, _, tail = whole.rpartition(":")
+    return "h" if value == head else "p" if value == tail else ""
+
+
+def _parts(part: str, wholes: Sequence[Any]) -> list[str]:
+    """Those parts of all; nothing where one of them has none."""
+    if any(whole.__class__ is not str or ":" not in whole for whole in wholes):
+        return []
+    return [whole.rpartition(":")[0 if part == "h" else 2] for whole in wholes]
+
+
+def _inner(values: list[str], sources: Sequence[list[Any]], lists: Lists) -> Column:
     """A column of texts in which values of other columns may stand."""
-    plain = _column(values, ())
-    if plain[0] == "c":
-        return plain
+    if values.count(values[0]) == len(values):
+        return ["c", values[0]]
     for k, source in enumerate(sources[:_MAX_SOURCES]):
         if source[0].__class__ not in (str, int):
             continue
@@ -129,14 +152,16 @@ def _inner(values: list[str], sources: Sequence[list[Any]]) -> Column:
         split = [text.partition(value) for text, value in zip(values, texts, strict=True) if value]
         if len(split) == len(values) and all(middle for _, middle, _ in split):
             before, after = [left for left, _, _ in split], [right for _, _, right in split]
-            return ["+", [_inner(before, sources), ["s", k], _inner(after, sources)]]
-    return plain
+            return ["+", [_inner(before, sources, lists), ["s", k], _inner(after, sources, lists)]]
+    lists.append(values)
+    return ["l", len(lists) - 1]
 
 
 class Block:
     """A folded block; rows are made when they are asked for. Immutable, so safe from any thread."""
 
-    def __init__(self, folded: dict[str, Any]) -> None:
+    def __init__(self, folded: dict[str, Any], lists: Lists) -> None:
+        self._lists = lists
         self._rows: list[list[Any] | None] = folded["rows"]
         for at in DIFFERENCE_COLUMNS:
             self._rows[at] = list(itertools.accumulate(map(int, self._rows[at] or ())))
@@ -155,7 +180,7 @@ class Block:
         row: list[Any] = [None if column is None else column[slot] for column in self._rows]
         values: list[Any] = []
         for column in group["c"]:
-            values.append(_value(column, at, values))
+            values.append(self._value(column, at, values))
         count = group["n"]
         parameters = values[:count]
         row[_TEMPLATE], row[_PARAMETERS] = group["t"], parameters
@@ -165,22 +190,23 @@ class Block:
             pieces = itertools.chain.from_iterable(zip(literals, parameters, strict=False))
             row[_MESSAGE] = "".join([*pieces, literals[-1]])
         else:
-            row[_MESSAGE] = _value(group["m"], at, ())
+            row[_MESSAGE] = self._value(group["m"], at, ())
         if "o" in group:
-            row[_AROUND] = _value(group["o"], at, ())
+            row[_AROUND] = self._value(group["o"], at, ())
         elif "a" in group:
-            row[_AROUND] = [_value(column, at, values) for column in group["a"]]
+            row[_AROUND] = [self._value(column, at, values) for column in group["a"]]
         return tuple(row)
 
-
-def _value(column: Column, at: int, before: Sequence[Any]) -> Any:
-    kind, held = column
-    if kind == "c":
-        return held
-    if kind == "l":
-        return held[at]
-    if kind == "s":
-        return before[held]
-    if kind == "i":
-        return int(before[held])
-    return "".join([str(_value(part, at, before)) for part in held])
+    def _value(self, column: Column, at: int, before: Sequence[Any]) -> Any:
+        kind, held = column
+        if kind == "l":
+            return self._lists[held][at]
+        if kind == "c":
+            return held
+        if kind == "+":
+            return "".join([str(self._value(part, at, before)) for part in held])
+        value = before[held]
+        if kind in "si":
+            return value if kind == "s" else int(value)
+        head, _, tail = value.rpartition(":")
+        return head if kind == "h" else tail if kind == "p" else int(tail)

@@ -59,7 +59,7 @@ class MinerOptions:
     #: Tokens whose masked form is remembered, for all services together. Changes speed only.
     token_cache: int = 50_000
     #: Lines whose template is remembered by their text, for all services together. Changes speed only.
-    line_cache: int = 200_000
+    line_cache: int = 100_000
     #: Parameters that have a name become fields of their line: user.name, source.ip, labels.<key>.
     fields: bool = True
     #: What may differ between lines of one template.

@@ -63,7 +63,7 @@ def data(tmp_path_factory: pytest.TempPathFactory, place: Place) -> Path:
 @pytest.fixture(scope="module", params=LONG_KINDS)
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Where all tenants' lines go: a folder each, or one real Elasticsearch with indices of their own."""
-    with placed(request.param, request, tmp_path_factory.mktemp("place"), every_tenant=True) as made:
+    with placed(request.param, request, tmp_path_factory.mktemp("place")) as made:
         yield made
 
 

@@ -44,10 +44,7 @@ class Place:
 
 
 @contextmanager
-def placed(
-    kind: str, request: pytest.FixtureRequest, folder: Path, url: str = "", *, every_tenant: bool = False
-) -> Iterator[Place]:
-    """``every_tenant``: there are indices of more tenants than the default one to delete afterwards."""
+def placed(kind: str, request: pytest.FixtureRequest, folder: Path, url: str = "") -> Iterator[Place]:
     if kind == "embedded":
         yield Place(kind, Settings(), "")
         return
@@ -60,9 +57,8 @@ def placed(
     yield Place(kind, settings, toml)
     index = open_index(folder, settings, writer=False)
     assert isinstance(index, ElasticIndex)
-    if every_tenant:
-        index._store.drop(index._store._names(f"{options['prefix']}.*"))
-        index._store.client.ask("DELETE", f"/_index_template/{options['prefix']}.*")
+    index._store.drop(index._store._names(f"{options['prefix']}.*"))  # those of other tenants than the default one
+    index._store.client.ask("DELETE", f"/_index_template/{options['prefix']}.*")
     remove(index)
     index.close()
 
