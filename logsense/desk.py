@@ -100,6 +100,15 @@ class Desk:
             f"There is no model {name[:80]}/{version[:80] or '(in use)'}.", fix="`logsense models` lists them"
         )
 
+    def alarm_threshold(self, name: str = "failure") -> float:
+        """The probability from which alarms of forecasts open: by the trend, or by a model that is calibrated."""
+        options = self._settings.section("predict")
+        if options.alarm_threshold > 0:
+            return float(options.alarm_threshold)
+        used = [m["card"] for m in self.models() if m["name"] == name and m["in_use"] and m["card"]["calibrated"]]
+        by_model = [max(card["threshold"], options.least_model_threshold) for card in used]
+        return float(min([options.extrapolation_threshold, *by_model]))
+
     def fit(self, name: str = "failure") -> dict[str, Any] | None:
         """Whether the model in use still fits: see ``model_fit``."""
         return self._fit.check(name)

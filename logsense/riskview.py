@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from logsense.errors import NotFound
 from logsense.timefmt import parse_time
 
 if TYPE_CHECKING:
@@ -25,11 +24,4 @@ def view(space: Workspace, host: str, from_: int | None, to: int | None) -> dict
         return {"course": [], "incidents": [], "threshold": 0.0}
     first, last = parse_time(course[0][0]), parse_time(course[-1][0])
     meanwhile = [i for i in space.incidents(from_=first, to=last + 1, limit=200) if host in i["hosts"]]
-    return {"course": course, "incidents": meanwhile, "threshold": _threshold(space)}
-
-
-def _threshold(space: Workspace) -> float:
-    try:
-        return float(space.desk.model("failure")["card"].get("threshold", 0.0))
-    except (NotFound, TypeError, ValueError):
-        return 0.0
+    return {"course": course, "incidents": meanwhile, "threshold": space.desk.alarm_threshold()}

@@ -120,7 +120,13 @@ def shown(given: dict[str, Any]) -> dict[str, Any]:
         "rest": rest,
         "score_rows": list(rows.values()) if isinstance(rows, dict) else [],
         "reliability": scores.get("reliability") or [] if isinstance(scores, dict) else [],
+        "precision_recall": _thin((scores.get("curves") or {}).get("served") or [] if isinstance(scores, dict) else []),
     }
+
+
+def _thin(curve: list[Any], most: int = 12) -> list[Any]:
+    """Rows enough to read a curve by."""
+    return curve[:: max(1, len(curve) // most)]
 
 
 def _short(value: Any) -> Any:

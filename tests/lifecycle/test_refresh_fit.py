@@ -145,3 +145,15 @@ def test_fit_is_judged_on_what_the_worker_saw_and_on_what_came_true(trained: Tra
     rows = {row["source"]: row["advice"] for row in space.doctor()}
     assert "no longer fits" in rows[f"model:failure/{store.in_use('failure')}"]
     space.close()
+
+
+def test_alarms_are_drawn_from_where_they_open(tmp_path: Path, trained: Trained) -> None:
+    EmbeddedIndex(tmp_path / "index", writer=True).close()
+    space = Workspace(tmp_path, Settings({"predict": {"alarm_threshold": 0.7}}), load_models=False)
+    assert space.desk.alarm_threshold() == 0.7, "what is set holds"
+    space.close()
+    store = ModelStore([tmp_path / "models"])
+    store.promote("failure", store.save(replace(trained.card, calibrated=True, threshold=0.6), {"x": 1}).version)
+    space = Workspace(tmp_path, Settings({"predict": {"extrapolation_threshold": 0.8}}), load_models=False)
+    assert space.desk.alarm_threshold() == 0.6
+    space.close()

@@ -109,6 +109,9 @@ class FakeDesk:
                 return model
         raise NotFound(f"There is no model {name!r}.")
 
+    def alarm_threshold(self, name: str = "failure") -> float:
+        return 0.5
+
     def fit(self, name: str = "failure") -> dict[str, Any] | None:
         if self._space.empty:
             return None

@@ -87,6 +87,7 @@ def test_a_host_shows_its_risk_as_a_picture_and_as_numbers(client: TestClient, w
     workspace.forecasts = lambda **_: [{**made[0], "made": f"2026-03-01T02:{m:02d}:00Z"} for m in range(20, 0, -1)]
     text = client.get("/hosts/db1").text
     assert "Risk of failure of db1" in text and 'class="pic-line"' in text and "83%" in text
+    assert 'class="pic-limit"' in text, "where alarms begin"
 
 
 @pytest.mark.parametrize("place", PICTURES)
