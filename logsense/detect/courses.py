@@ -18,6 +18,7 @@ MAX_WAITS = 10_000
 MAX_PAIRS = 50_000
 MAX_EVENTS = 5_000
 LEARNT = 20  # sessions from which a count or a pause is trusted
+REPEATING = 0.7  # share of the sessions that must take a course which is known already
 ALWAYS = 500  # sessions in which one event came before another, and never the other way round
 SECOND = 1_000_000_000
 Events = frozenset[int]
@@ -74,6 +75,8 @@ class Courses:
         self._names: list[str] = []
         self._courses: dict[Events, Course] = {}
         self._total = 0.0
+        self._again = 0  # sessions whose course was known when they ended
+        self._heard: set[int] = set()
         self._begun_ns = 0
         #: Events so far -> (times, longest pause) before the next new event, and before any next line.
         self._waits: dict[Events, tuple[int, int]] = {}
@@ -101,7 +104,16 @@ class Courses:
 
     def unheard(self, template: str) -> bool:
         """Whether no known course has this event."""
-        return self._numbers.get(template) not in self.vocabulary()
+        number = self._numbers.get(template)
+        return self.repeats() and number not in self._heard and number not in self.vocabulary()
+
+    def hear(self, event: int) -> None:
+        """While the detector warms up: the event belongs to this kind of session, whether one of them ended or not."""
+        self._heard.add(event)
+
+    def repeats(self) -> bool:
+        """Whether most sessions take a course that another took before them; else nothing can be said of any."""
+        return self._again >= REPEATING * max(self.ended, 1)
 
     def vocabulary(self) -> Events:
         """The events of all known courses."""
@@ -124,6 +136,8 @@ class Courses:
     def judge(self, session: Session, waited_ns: int) -> Deviation | None:
         """How the session differs after ``waited_ns`` without a further line; None for a normal or unfinished one."""
         events = frozenset(session.counts)
+        if not self.repeats():
+            return None
         if events in self.known() and (course := self._courses.get(events)) is not None:
             return self._counts(session, course) or self._order(session)
         usual = self._usual_new_events(events)
@@ -232,7 +246,9 @@ class Courses:
             if before.seen <= 0:
                 del self._courses[session.learnt]
             self._known = None if before.seen <= 1 else self._known
-        self.ended += not session.counted
+        if not session.counted:
+            self.ended += 1
+            self._again += events in self._courses
         session.judged, session.counted, session.learnt = True, True, frozenset()
         self._now_ns = max(self._now_ns, now_ns)
         self._recent.append(events)
@@ -295,7 +311,7 @@ class Courses:
         """JSON-ready."""
         return {
             "ended": self.ended, "names": self._names, "total": self._total, "begun": self._begun_ns,
-            "now": self._now_ns,
+            "now": self._now_ns, "again": self._again, "heard": sorted(self._heard),
             "courses": [[sorted(e), c.weight, c.seen, list(c.low.items()), list(c.high.items())]
                         for e, c in self._courses.items()],
             "waits": [[sorted(e), *values] for e, values in self._waits.items()],
@@ -310,6 +326,7 @@ class Courses:
     def restore(self, state: dict[str, Any]) -> None:
         self.ended, self._names, self._total = state["ended"], list(state["names"]), state["total"]
         self._begun_ns, self._now_ns = state["begun"], state["now"]
+        self._again, self._heard = state["again"], set(state["heard"])
         self._numbers = {name: number for number, name in enumerate(self._names)}
         for events, weight, seen, low, high in state["courses"]:
             self._courses[frozenset(events)] = Course(weight, seen, dict(low), dict(high))

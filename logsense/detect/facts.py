@@ -194,7 +194,7 @@ class FactCollector:
             self._steps(facts, place, template, records, sessions)
         if asked:
             _queries(facts, place, asked)
-        if talked:
+        if talked and len(facts.flows) < self.options.max_flows:
             _flows(facts, place, talked)
         if told:
             _answers(facts, place, told)
@@ -301,10 +301,9 @@ def _flows(facts: Facts, place: Place, records: Sequence[LogRecord]) -> None:
     groups: dict[tuple[str, str, int], list[Any]] = {}
     for record in records:
         fields = record.fields
-        port = fields.get("destination.port", 0)
-        contact = (
-            str(fields["source.ip"]), str(fields["destination.ip"]), port if isinstance(port, int) else 0
-        )  # fmt: skip
+        port = fields.get("destination.port")
+        port = port if isinstance(port, int) and 0 <= port < 65_536 else 0
+        contact = (str(fields["source.ip"]), str(fields["destination.ip"]), port)
         known = groups.get(contact)
         if known is None:
             groups[contact] = [1, record.timestamp_ns, record.id]

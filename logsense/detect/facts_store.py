@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterable
-
-import orjson
 
 from logsense.detect.facts import Facts
 
@@ -23,7 +22,7 @@ class FactStore:
             facts = facts_of(start)
             if facts is None:
                 continue
-            saved = orjson.loads(body)
+            saved = json.loads(body)
             facts.extend(saved["rows"])
             facts.modulus, facts.unsettled, facts.cut = saved["flags"]
             self._saved[start] = (facts.modulus, facts.lengths())
@@ -43,7 +42,7 @@ class FactStore:
             self._saved[start] = (facts.modulus, facts.lengths())
             if rows or lengths != self._saved[start][1]:
                 flags = [facts.modulus, facts.unsettled, facts.cut]
-                body = orjson.dumps({"rows": rows, "flags": flags}, default=tuple)
+                body = json.dumps({"rows": rows, "flags": flags})
                 db.execute("INSERT INTO windows_facts VALUES (?, ?)", (start, body))
 
 

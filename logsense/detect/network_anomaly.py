@@ -12,11 +12,10 @@ logs, proxies, intrusion detectors and name servers are one to it; where no line
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-
-import orjson
 
 from logsense.detect.counted import Counted, budget
 from logsense.detect.facts import Flows, Place
@@ -27,8 +26,9 @@ from logsense.detect.windows import SECOND, Window
 from logsense.record import Signal
 
 #: Rates per window that are credited before anything was seen.
-PRIORS = {"net.scan": 2.0, "net.flood": 1.0, "net.dns": 0.2, "net.talker": 0.02}
+PRIORS = {"net.scan": 2.0, "net.flood": 1.0, "net.dns": 0.2, "net.talker": 0.0001}
 GOOD = frozenset(("NOERROR", "noerror", "0", "Success"))
+MOST_TALKERS = 5  # new talkers of one window
 SHOWN = 4  # ports or hosts that a scan's text names
 
 
@@ -68,11 +68,7 @@ class NetworkAnomaly:
     def score(self, window: Window) -> list[Signal]:
         """Signals of this window, best first; none while learning."""
         things, tails = self._evaluate(window)
-        need = self._need()
-        return order([
-            self._signal(one, tails[one.key], window)
-            for one in things if tails[one.key][0] >= need and one.count >= one.least
-        ])  # fmt: skip
+        return order([self._signal(one, tails[one.key], window) for one in things if self._stands_out(one, tails)])
 
     def learn(self, window: Window) -> None:
         """Take the window's contacts and answers in."""
@@ -80,21 +76,24 @@ class NetworkAnomaly:
         if not (facts.flows or facts.answers or len(self._counted)):
             return
         things, tails = self._evaluate(window)
-        need = self._need()
         counts: dict[str, float] = {}
         for one in things:
             counts[one.key] = one.count
             if one.group:
                 counts[one.group] = counts.get(one.group, 0.0) + 1.0
-        unusual = {one.key: tails[one.key] for one in things
-                   if tails[one.key][0] >= need and one.count >= one.least}  # fmt: skip
+        unusual = {one.key: tails[one.key] for one in things if self._stands_out(one, tails)}
         self._counted.learn(counts, unusual)
         self._fan.learn(facts.flows)
         self._pairs.learn(facts.flows, self._ripe())
         self._last, self._dirty = None, True
 
-    def _need(self) -> float:
-        return budget(self.options.window_s, self.options.false_alarms_per_day, max(len(self._counted) // 4, 1))
+    def _stands_out(self, one: Thing, tails: dict[str, tuple[float, float]]) -> bool:
+        if one.count < one.least or tails[one.key][0] < 2.0:  # no budget asks for less
+            return False
+        # a talker is judged by the rate of new ones at its target, so it is the targets that are watched
+        watched = max(self._pairs.targets(), 10) if one.group else max(len(self._counted) // 4, 1)
+        need = budget(self.options.window_s, self.options.false_alarms_per_day, watched)
+        return tails[one.key][0] >= need
 
     def _ripe(self) -> bool:
         return self._counted.number >= self.options.warmup_windows
@@ -117,7 +116,7 @@ class NetworkAnomaly:
         return things, tails
 
     def _tail(self, one: Thing) -> tuple[float, float]:
-        if not self._ripe():
+        if not self._ripe() or one.count < one.least:
             return 0.0, 0.0
         if one.kind == "net.beacon":  # the regularity is the evidence; it is told once
             return (0.0 if one.key in self._counted else 6.0), 0.0
@@ -129,7 +128,7 @@ class NetworkAnomaly:
         found = []
         for place, source, targets, ports, line in self._fan.widest(flows):
             wide, what = max((len(targets), "hosts"), (len(ports), "ports"))
-            shown = sorted(map(str, targets if what == "hosts" else ports))[:SHOWN]
+            shown = sorted(map(str, list(targets if what == "hosts" else ports)[:SHOWN]))
             where = f" of {next(iter(targets))}" if what == "ports" and len(targets) == 1 else ""
             text = f"{source} contacted {wide} {what}{where} within a minute ({', '.join(shown)} …)"
             key = "\x1f".join(("scan", place.pipeline, place.host, source))
@@ -141,13 +140,16 @@ class NetworkAnomaly:
         for row in flows:
             if self._pairs.known(row):
                 continue
+            if len(fresh) > MOST_TALKERS:  # a source that speaks to many at once scans, and says so there
+                return []
             key = "\x1f".join(("talker", *row.place[:2], row.source, row.target, str(row.port)))
-            group = "\x1f".join(("talkers", *row.place[:2], row.target, str(row.port)))
+            # new targets are judged together: each of them never had anybody
+            about = (row.target, str(row.port)) if self._pairs.has_target(row) else ("", "")
+            group = "\x1f".join(("talkers", *row.place[:2], *about))
             port = f" port {row.port}" if row.port else ""
             text = f"{row.source} contacts {row.target}{port}, which it never did before"
             fresh.setdefault(key, Thing("net.talker", key, row.place, float(row.times), text, [row.line], 0.0, group))
-        # a source that speaks to many at once scans, and says so there
-        return list(fresh.values()) if len(fresh) <= 5 else []
+        return list(fresh.values()) if len(fresh) <= MOST_TALKERS else []
 
     def _beacons(self, flows: Sequence[Flows]) -> list[Thing]:
         found = []
@@ -182,7 +184,7 @@ class NetworkAnomaly:
         db.execute("CREATE TABLE IF NOT EXISTS network_anomaly_state (id INTEGER PRIMARY KEY, body BLOB)")
         row = db.execute("SELECT body FROM network_anomaly_state WHERE id = 0").fetchone()
         if row:
-            body = orjson.loads(row[0])
+            body = json.loads(row[0])
             self._counted.restore(body["counted"])
             self._pairs.restore(body["pairs"])
             self._fan.restore(body["fan"])
@@ -192,23 +194,27 @@ class NetworkAnomaly:
         db.execute("CREATE TABLE IF NOT EXISTS network_anomaly_state (id INTEGER PRIMARY KEY, body BLOB)")
         if self._dirty:
             state = {"counted": self._counted.state(), "pairs": self._pairs.state(), "fan": self._fan.state()}
-            db.execute("INSERT OR REPLACE INTO network_anomaly_state VALUES (0, ?)", (orjson.dumps(state),))
+            db.execute("INSERT OR REPLACE INTO network_anomaly_state VALUES (0, ?)", (json.dumps(state),))
             self._dirty = False
 
 
 def _floods(flows: Sequence[Flows], least: int) -> list[Thing]:
     found: dict[str, Thing] = {}
-    sources: dict[str, set[str]] = {}
+    contacts: dict[str, list[Flows]] = {}
     for row in flows:
         key = "\x1f".join(("flood", *row.place[:2], row.target, str(row.port)))
         one = found.get(key)
         if one is None:
             one = found[key] = Thing("net.flood", key, row.place, 0.0, "", [row.line], float(least * 5))
+            contacts[key] = []
         one.count += row.times
-        sources.setdefault(key, set()).add(row.source)
-        port = f" port {row.port}" if row.port else ""
-        some = f"{len(sources[key])} sources" if len(sources[key]) > 1 else row.source
-        one.text = f"{row.target}{port} contacted {plain_number(one.count)} times by {some}"
+        contacts[key].append(row)
+    for key, one in found.items():
+        if one.count >= one.least:
+            first, sources = contacts[key][0], {row.source for row in contacts[key]}
+            port = f" port {first.port}" if first.port else ""
+            some = f"{len(sources)} sources" if len(sources) > 1 else first.source
+            one.text = f"{first.target}{port} contacted {plain_number(one.count)} times by {some}"
     return list(found.values())
 
 

@@ -33,6 +33,8 @@ class FactOptions:
     find_identifiers: bool = True
     #: Lines of sessions that an open window holds; beyond it every other session is left out, then three of four …
     max_steps: int = 100_000
+    #: Contacts of networks that an open window holds, of one source with one port of one destination each.
+    max_flows: int = 10_000
     #: Rows of all kinds that an open window holds; what comes after them is not looked at.
     max_rows: int = 250_000
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -24,13 +24,21 @@ class Pairs:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._pairs: OrderedDict[str, list[Any]] = OrderedDict()
+        self._targets: Counter[str] = Counter()  # pairs per pipeline, destination and port
 
     @staticmethod
     def key(row: Flows) -> str:
-        return "\x1f".join((row.place.pipeline, row.source, row.target, str(row.port)))
+        return f"{row.place.pipeline}\x1f{row.source}\x1f{row.target}\x1f{row.port}"
 
     def known(self, row: Flows) -> bool:
         return self.key(row) in self._pairs
+
+    def targets(self) -> int:
+        """Destinations and ports that are known."""
+        return len(self._targets)
+
+    def has_target(self, row: Flows) -> bool:
+        return _target(self.key(row)) in self._targets
 
     def contacts(self, row: Flows) -> int:
         """Contacts at equal distances so far, with the one in hand."""
@@ -41,10 +49,10 @@ class Pairs:
         """The distance in seconds when this contact goes on a series of at least ``least`` regular ones that did not
         exist while learning; else None."""
         pair = self._pairs.get(self.key(row))
-        if pair is None or pair[4]:
+        if pair is None or pair[4] or pair[0] + 1 < least:
             return None
         count, last_ns, mean, squares, _ = pair
-        if count + 1 < least or mean <= 0:
+        if mean <= 0:
             return None
         distance = (row.first_ns - last_ns) / SECOND
         spread = math.sqrt(squares / max(count - 1, 1))
@@ -61,11 +69,15 @@ class Pairs:
             pair = self._pairs.get(key)
             if pair is None:
                 self._pairs[key] = [1, at_ns, 0.0, 0.0, not ripe]
+                self._targets[_target(key)] += 1
             else:
                 self._extend(pair, at_ns)
                 self._pairs.move_to_end(key)
         while len(self._pairs) > self._limit:
-            self._pairs.popitem(last=False)
+            gone, _ = self._pairs.popitem(last=False)
+            self._targets[_target(gone)] -= 1
+            if not self._targets[_target(gone)]:
+                del self._targets[_target(gone)]
 
     @staticmethod
     def _extend(pair: list[Any], at_ns: int) -> None:
@@ -87,6 +99,12 @@ class Pairs:
 
     def restore(self, state: list[Any]) -> None:
         self._pairs = OrderedDict((key, list(pair)) for key, *pair in state)
+        self._targets = Counter(map(_target, self._pairs))
+
+
+def _target(key: str) -> str:
+    pipeline, _, rest = key.partition("\x1f")
+    return f"{pipeline}\x1f{rest.partition(chr(31))[2]}"
 
 
 class FanOut:

@@ -9,13 +9,12 @@ which it runs, or be out of all proportion.
 
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-
-import orjson
 
 from logsense.detect.baseline import gpd_tail
 from logsense.detect.counted import Counted, budget
@@ -219,7 +218,7 @@ class QueryAnomaly:
         db.execute("CREATE TABLE IF NOT EXISTS query_anomaly_state (id INTEGER PRIMARY KEY, body BLOB)")
         row = db.execute("SELECT body FROM query_anomaly_state WHERE id = 0").fetchone()
         if row:
-            body = orjson.loads(row[0])
+            body = json.loads(row[0])
             self._counted.restore(body["counted"])
             self._statements = {
                 key: Statement(deque(past, maxlen=HISTORY), *rest) for key, past, rest in body["statements"]
@@ -234,7 +233,7 @@ class QueryAnomaly:
             [key, list(s.past), [s.last, s.windows, s.first, s.seen, s.since, s.mark]]
             for key, s in self._statements.items()
         ]
-        body = orjson.dumps({"counted": self._counted.state(), "statements": rows})
+        body = json.dumps({"counted": self._counted.state(), "statements": rows})
         db.execute("INSERT OR REPLACE INTO query_anomaly_state VALUES (0, ?)", (body,))
         self._dirty = False
 

@@ -9,13 +9,12 @@ Where no line has an identifier there are no steps, and this costs and says noth
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, field
 from typing import Any
-
-import orjson
 
 from logsense.detect.counted import Counted, budget
 from logsense.detect.courses import SECOND, Courses, Deviation, Session
@@ -255,6 +254,8 @@ class SessionAnomaly:
         if session is None:
             session = self._open[key] = Session()
         event = courses.number(step.template)
+        if courses.ended < self.options.warmup_sessions:
+            courses.hear(event)
         courses.step(session, event, step.at_ns)
         count = session.counts.get(event, 0)
         session.counts[event] = count + 1
@@ -313,7 +314,7 @@ class SessionAnomaly:
         row = db.execute("SELECT body FROM session_anomaly_state WHERE id = 0").fetchone()
         if not row:
             return
-        body = orjson.loads(row[0])
+        body = json.loads(row[0])
         self._counted.restore(body["counted"])
         self._courses = {}
         for pipeline, family, state in body["courses"]:
@@ -334,7 +335,7 @@ class SessionAnomaly:
             "courses": [[*kind, courses.state()] for kind, courses in self._courses.items()],
             "open": [[key, _plain(session)] for key, session in self._open.items()],
         }
-        db.execute("INSERT OR REPLACE INTO session_anomaly_state VALUES (0, ?)", (orjson.dumps(body),))
+        db.execute("INSERT OR REPLACE INTO session_anomaly_state VALUES (0, ?)", (json.dumps(body),))
         self._dirty = False
 
 

@@ -42,7 +42,7 @@ class Sketch:
             self.buckets[number] = self.buckets.get(number, 0.0) + each
         self.total += weight
         self._cached.clear()
-        if len(self.buckets) > MAX_BUCKETS:
+        while len(self.buckets) > MAX_BUCKETS:
             self._shrink()
         if self.total > 1e6:  # newer values shall still count
             for number in self.buckets:

@@ -8,14 +8,14 @@ taken in when it stays.
 
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
+from logsense.detect.baseline import nb_tail
 from logsense.detect.counted import budget
 from logsense.detect.facts import Codes, Place, Values
 from logsense.detect.options import ValueAnomalyOptions
@@ -26,6 +26,7 @@ from logsense.detect.windows import SECOND, Window
 from logsense.record import Signal
 
 MAX_CODES = 30  # of one parameter: more are no codes
+FEW_CODES = 0.02  # new codes that a parameter is credited with besides those that came once
 PAUSE = 6  # windows without a further value outside before an episode has ended
 FAR = 1.5  # times beyond the 98 % point (or below the 2 % point) from which people would call a value far out
 
@@ -153,10 +154,9 @@ class ValueAnomaly:
         slot = self._slots.get(key)
         if slot is None or not self._ripe(slot) or row.code in slot.codes or len(slot.codes) > MAX_CODES:
             return
-        once = sum(count == 1 for count in slot.codes.values())
-        # the share of values that were new; a parameter with many codes has a new one now and then
-        share = (max(once, len(slot.codes) / 10) + 0.5) / (slot.count + 1)
-        score = -math.log10(min(1.0, share))
+        # codes that came once say how often a new one comes; one that comes often at once is no odd one out
+        rate = (sum(count == 1 for count in slot.codes.values()) + FEW_CODES) / (slot.windows + 10)
+        score = nb_tail(1.0 + math.log2(row.times), rate, 2.0 * rate)
         if key not in found or score > found[key].score:
             found[key] = Found(key, score, row.code, row.line, count=row.times)
 
@@ -229,7 +229,7 @@ class ValueAnomaly:
         db.execute("CREATE TABLE IF NOT EXISTS value_anomaly_state (id INTEGER PRIMARY KEY, body BLOB)")
         row = db.execute("SELECT body FROM value_anomaly_state WHERE id = 0").fetchone()
         if row:
-            body = orjson.loads(row[0])
+            body = json.loads(row[0])
             self.number = body["number"]
             self._slots = {
                 (*key[:4], key[4]): Slot(Sketch.of(sketch), dict(codes), *rest)
@@ -245,7 +245,7 @@ class ValueAnomaly:
             [key, s.sketch.state(), s.codes, [s.count, s.windows, s.seen, s.since, s.mark]]
             for key, s in self._slots.items()
         ]
-        body = orjson.dumps({"number": self.number, "slots": slots_})
+        body = json.dumps({"number": self.number, "slots": slots_})
         db.execute("INSERT OR REPLACE INTO value_anomaly_state VALUES (0, ?)", (body,))
         self._dirty = False
 

@@ -144,7 +144,8 @@ def effective_rank(record: LogRecord) -> int:
             return _ERROR
         if code == 429:
             return max(rank, _WARNING)
-    if rank < _ERROR and fields.get("dns.response_code") in _BAD_RCODES:
+    rcode = fields.get("dns.response_code")
+    if rcode is not None and rank < _ERROR and isinstance(rcode, str) and rcode in _BAD_RCODES:
         return _ERROR
     return rank
 
