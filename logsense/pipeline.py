@@ -19,7 +19,7 @@ from typing import Any
 
 from logsense import registry
 from logsense.config import Settings
-from logsense.detect import FOREVER, Alerts, Window, Windows, derived_points
+from logsense.detect import FOREVER, Alerts, FactCollector, Window, Windows, derived_points
 from logsense.diagnosis import explain
 from logsense.enricher import BackgroundEnricher
 from logsense.errors import IndexUnavailable
@@ -50,9 +50,12 @@ class Lane:
     """Windows and the detectors that look at them. Time moves forward within a lane, whatever other lanes do."""
 
     def __init__(self, settings: Settings, text_of: Callable[[str], str]) -> None:
-        self.windows = Windows(settings.section("windows"))
+        self.windows = Windows(settings.section("windows"), FactCollector(settings.section("facts"), text_of))
         self.detectors = [
-            registry.load(registry.DETECTORS["log_anomaly"])(settings.section("log_anomaly"), text_of=text_of),
+            *(
+                registry.load(path)(settings.section(name), text_of=text_of)
+                for name, path in registry.LOG_DETECTORS.items()
+            ),
             registry.load(registry.DETECTORS["metric_anomaly"])(settings.section("metric_anomaly")),
         ]
 

@@ -103,7 +103,10 @@ class Signal:
 
     ``kind``: ``log.new`` (template never seen before), ``log.rate`` (more than usual), ``log.silence``
     (a regular message is missing), ``log.severity`` (error-level lines), ``log.unit`` (a service
-    failed or restarted), ``alert`` (raised by another system), ``metric.high``, ``metric.low``, ``metric.change``.
+    failed or restarted), ``log.session`` (a request, block or connection went another way), ``log.value`` (a
+    parameter outside its range, a new error code), ``db.slow`` and ``db.rate`` (a statement slower or more frequent
+    than usual), ``net.scan``, ``net.flood``, ``net.dns`` (failing answers), ``net.beacon``, ``net.talker`` (contacts
+    that never were before), ``alert`` (raised by another system), ``metric.high``, ``metric.low``, ``metric.change``.
     """
 
     id: str

@@ -59,10 +59,15 @@ INDEXES = {
     "elasticsearch": "logsense.index.elastic:ElasticIndex",
 }
 
-DETECTORS = {
+# What looks at lines is made with the options of the section of its name, and ``text_of`` for the texts of templates.
+LOG_DETECTORS = {
     "log_anomaly": "logsense.detect.log_anomaly:LogAnomaly",
-    "metric_anomaly": "logsense.detect.metric_anomaly:MetricAnomaly",
+    "session_anomaly": "logsense.detect.sessions:SessionAnomaly",
+    "value_anomaly": "logsense.detect.value_anomaly:ValueAnomaly",
+    "query_anomaly": "logsense.detect.query_anomaly:QueryAnomaly",
+    "network_anomaly": "logsense.detect.network_anomaly:NetworkAnomaly",
 }
+DETECTORS = {**LOG_DETECTORS, "metric_anomaly": "logsense.detect.metric_anomaly:MetricAnomaly"}
 
 
 def load(path: str) -> Any:

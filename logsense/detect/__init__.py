@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 from logsense.detect.alerts import Alerts
+from logsense.detect.facts import FactCollector
 from logsense.detect.log_anomaly import LogAnomaly
 from logsense.detect.metric_anomaly import MetricAnomaly
-from logsense.detect.options import LogAnomalyOptions, MetricAnomalyOptions, WindowOptions
+from logsense.detect.network_anomaly import NetworkAnomaly
+from logsense.detect.options import (
+    FactOptions,
+    LogAnomalyOptions,
+    MetricAnomalyOptions,
+    NetworkAnomalyOptions,
+    QueryAnomalyOptions,
+    SessionAnomalyOptions,
+    ValueAnomalyOptions,
+    WindowOptions,
+)
+from logsense.detect.query_anomaly import QueryAnomaly
+from logsense.detect.sessions import SessionAnomaly
+from logsense.detect.value_anomaly import ValueAnomaly
 from logsense.detect.windows import FOREVER, Window, Windows, derived_points
 
 __all__ = [
     "FOREVER",
     "Alerts",
+    "FactCollector",
+    "FactOptions",
     "LogAnomaly",
     "LogAnomalyOptions",
     "MetricAnomaly",
     "MetricAnomalyOptions",
+    "NetworkAnomaly",
+    "NetworkAnomalyOptions",
+    "QueryAnomaly",
+    "QueryAnomalyOptions",
+    "SessionAnomaly",
+    "SessionAnomalyOptions",
+    "ValueAnomaly",
+    "ValueAnomalyOptions",
     "Window",
     "WindowOptions",
     "Windows",

@@ -49,7 +49,8 @@ def nb_tail(count: float, mean: float, variance: float) -> float:
 class CountState:
     """Decayed sums of one key's counts. ``seen`` is the window number of the last update.
 
-    ``gaps``, ``gap_sum`` and ``gap_max`` describe the pauses between windows in which the key occurred.
+    ``gaps``, ``gap_sum``, ``gap_max`` and ``gap_square`` (sum of squares) describe the pauses between windows in which
+    the key occurred.
     ``since`` is the window in which the current episode of the key began (-1: none), ``mark`` its last one,
     ``peak`` its best score.
     ``recent`` are (window, count, what was added to the sums for it) of the last minute.
@@ -65,6 +66,7 @@ class CountState:
     since: int = -1
     mark: int = -1
     peak: float = 0.0
+    gap_square: int = 0
     recent: list[tuple[int, float, float]] = field(default_factory=list)
 
     def decayed(self, number: int, decay: float) -> tuple[float, float]:

@@ -14,7 +14,8 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, field
 
-from logsense.detect.baseline import CountModel, CountState, Inflation, Season, nb_tail, silence_score
+from logsense.detect.baseline import CountModel, CountState, Inflation, Season, nb_tail
+from logsense.detect.heartbeat import overdue_score
 from logsense.detect.options import LogAnomalyOptions
 from logsense.detect.signals import order, plain_number, shorten, signal_id, usually
 from logsense.detect.units import failed_units
@@ -221,7 +222,7 @@ class LogAnomaly:
             if state.gaps < 20 or key in present or key[0] not in ("template", "service"):
                 continue
             gap = self.number - state.seen
-            if gap - state.gap_max <= longest and (value := silence_score(gap, state)) > 0:
+            if gap - state.gap_max <= longest and (value := overdue_score(gap, state)) > 0:
                 missing.append((key, value, gap))
         quiet = {key[1:4] for key, _, _ in missing if key[0] == "service"}
         return [one for one in missing if one[0][0] == "service" or one[0][1:4] not in quiet]
@@ -337,6 +338,7 @@ class LogAnomaly:
         if state.seen >= 0:
             pause = self.number - state.seen
             state.gaps, state.gap_sum, state.gap_max = state.gaps + 1, state.gap_sum + pause, max(state.gap_max, pause)
+            state.gap_square += pause * pause
         state.total, state.square, state.seen = total + value, square + value * value, self.number
         kept = [row for row in state.recent if row[0] > self.number - MINUTE]
         state.recent = [*kept, (self.number, float(one.count), value)]

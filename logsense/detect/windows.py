@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
+from logsense.detect.facts import FactCollector, Facts
+from logsense.detect.facts_store import FactStore
 from logsense.detect.options import WindowOptions
 from logsense.record import LEVEL_RANK, LEVELS, LogRecord, MetricPoint
 
@@ -62,6 +64,8 @@ class LogCell:
     count: int = 0
     rank: int = -1
     samples: list[tuple[str, str]] = field(default_factory=list)  # (line id, text)
+    #: Records of the batch being added, until their facts are taken.
+    fresh: list[LogRecord] = field(default_factory=list, compare=False, repr=False)
 
     def add(self, line_id: str, text: str, rank: int) -> None:
         self.count += 1
@@ -107,6 +111,7 @@ class Window:
     levels: dict[LevelKey, LogCell] = field(default_factory=dict)
     metrics: dict[SeriesKey, SeriesCell] = field(default_factory=dict)
     gap: bool = False
+    facts: Facts = field(default_factory=Facts)
 
     @property
     def empty(self) -> bool:
@@ -139,7 +144,8 @@ def effective_rank(record: LogRecord) -> int:
             return _ERROR
         if code == 429:
             return max(rank, _WARNING)
-    if rank < _ERROR and fields.get("dns.response_code") in _BAD_RCODES:
+    rcode = fields.get("dns.response_code")
+    if rcode is not None and rank < _ERROR and isinstance(rcode, str) and rcode in _BAD_RCODES:
         return _ERROR
     return rank
 
@@ -158,8 +164,11 @@ class Windows:
     after their arrival), ``isolated`` (far from the bulk of the data), ``refused`` (limits), ``bad`` (NaN).
     """
 
-    def __init__(self, options: WindowOptions | None = None) -> None:
+    def __init__(self, options: WindowOptions | None = None, collector: FactCollector | None = None) -> None:
         self.options = options or WindowOptions()
+        self.collector = collector or FactCollector()
+        self._touched: list[tuple[Window, LogKey, LogCell]] = []
+        self._store = FactStore()
         self.step_ns = self.options.window_s * SECOND
         self.late = self.future = self.isolated = self.refused = self.bad = 0
         self.closed_ns = -(2**63)  # windows that end at or before this are closed
@@ -188,6 +197,11 @@ class Windows:
             duration = record.fields.get("event.duration") if record.fields else None
             if duration is not None:
                 self._duration(window, record, duration)
+        leads = self.collector.identifiers.leads
+        for touched, key, cell in sorted(self._touched, key=lambda one: not leads(one[1].template)):
+            self.collector.take(touched.facts, key, cell.fresh)
+            cell.fresh = []
+        self._touched.clear()
 
     def _time_of(self, record: LogRecord) -> int:
         """The record's time. One that states none carries that of its arrival (``event.created``): in a backlog,
@@ -208,6 +222,9 @@ class Windows:
             cell = window.logs[LogKey(*key)] = LogCell()
             self._cells += 1
         cell.add(record.id, record.message, rank)
+        if not cell.fresh:
+            self._touched.append((window, LogKey(*key), cell))
+        cell.fresh.append(record)
         if rank >= _WARNING:
             level = LevelKey(record.pipeline, record.host, record.service, LEVELS[rank])
             worse = window.levels.get(level)
@@ -342,10 +359,13 @@ class Windows:
             self.late, self.future, self.isolated = state["late"], state["future"], state["isolated"]
             self.refused, self.bad = state["refused"], state["bad"]
             self._series = {SeriesKey(*key) for key in state["series"]}
+            self.collector.identifiers.restore(state.get("identifiers", {}))
+            self.collector.modulus = state.get("modulus", 1)
         for (body,) in db.execute("SELECT body FROM windows_open ORDER BY start_ns"):
             window = _decode(json.loads(body))
             self._open[window.start_ns] = window
             self._cells += window.cells()
+        self._store.load(db, lambda start: window.facts if (window := self._open.get(start)) else None)
 
     def save(self, db: sqlite3.Connection) -> None:
         """Write what changed since the last save. Does not commit."""
@@ -354,7 +374,9 @@ class Windows:
         rows = [(start, json.dumps(_encode(self._open[start]))) for start in self._dirty]
         db.executemany("INSERT OR REPLACE INTO windows_open VALUES (?, ?)", rows)
         counters = {name: getattr(self, name) for name in ("closed_ns", "late", "future", "isolated", "refused", "bad")}
-        state = json.dumps({**counters, "series": sorted(self._series)})
+        self._store.save(db, [(start, self._open[start].facts) for start in self._dirty], self._gone)
+        found = {"identifiers": self.collector.identifiers.state(), "modulus": self.collector.modulus}
+        state = json.dumps({**counters, **found, "series": sorted(self._series)})
         db.execute("INSERT OR REPLACE INTO windows_state VALUES (0, ?)", (state,))
         self._dirty.clear()
         self._gone.clear()

@@ -34,7 +34,10 @@ SIGNALS = {
     "log.new": _("new message"), "log.rate": _("more lines than usual"), "log.silence": _("a message is missing"),
     "log.severity": _("errors"), "log.unit": _("a service failed or restarted"), "metric.high": _("metric too high"),
     "metric.low": _("metric too low"), "metric.change": _("metrics changed together"),
-    "alert": _("alert of another system"),
+    "alert": _("alert of another system"), "log.session": _("a session went another way"),
+    "log.value": _("a value outside its range"), "db.slow": _("a statement is slow"),
+    "db.rate": _("a statement more often than usual"), "net.scan": _("a scan"), "net.flood": _("a flood"),
+    "net.dns": _("name lookups fail"), "net.beacon": _("regular contacts"), "net.talker": _("a new contact"),
 }  # fmt: skip
 
 #: Kinds of parts of a compiled query, and of facets.

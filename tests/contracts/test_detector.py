@@ -5,26 +5,58 @@ import sqlite3
 
 import pytest
 
-from logsense.detect import FOREVER, LogAnomaly, MetricAnomaly, Windows
+from logsense.detect import (
+    FOREVER,
+    FactCollector,
+    LogAnomaly,
+    MetricAnomaly,
+    NetworkAnomaly,
+    QueryAnomaly,
+    SessionAnomaly,
+    ValueAnomaly,
+    Windows,
+)
 from logsense.record import LogRecord, MetricPoint
 
 S = 1_000_000_000
 T0 = 1_764_000_000 * S
-DETECTORS = (LogAnomaly, MetricAnomaly)
+DETECTORS = (LogAnomaly, MetricAnomaly, SessionAnomaly, ValueAnomaly, QueryAnomaly, NetworkAnomaly)
+TEXTS = {"good": "request <*> served", "took": "job took <*> ms"}
 
 
 def windows(seed: int = 1, seconds: int = 900) -> list:
     """Ordinary life with trouble in the last minute that every detector must see."""
-    rng, made = random.Random(seed), Windows()
+    rng, made = random.Random(seed), Windows(collector=FactCollector(text_of=lambda template: TEXTS.get(template, "")))
     for at in range(seconds):
         bad = at >= seconds - 60
         text = "request failed: connection refused" if bad else f"request {rng.randint(1, 9)} served"
         made.add([LogRecord(f"l{at}", T0 + at * S, text, "t", 0, "h1", "app", "error" if bad else "info", "p",
                             template_id="bad" if bad else "good")])  # fmt: skip
+        made.add(facts(at, bad, rng))
         made.add_metrics(
             [MetricPoint("system.cpu.utilization", "h1", T0 + at * S, 0.95 if bad else rng.uniform(0.1, 0.3))]
         )
     return list(made.closed(FOREVER))
+
+
+def facts(at: int, bad: bool, rng: random.Random) -> list:
+    """A request of two lines, a job, a statement and a contact; in trouble the request breaks off in an error, the
+    job and the statement take long, and the contact goes round all ports."""
+
+    def line(template: str, text: str, parameters: list, **fields) -> LogRecord:
+        return LogRecord(f"{template}{at}", T0 + at * S, text, "t", 0, "h1", "app", "info", "p", template_id=template,
+                         parameters=parameters, fields=fields)  # fmt: skip
+
+    took = rng.randint(5000, 6000) if bad else rng.randint(5, 9)
+    contact = {"source.ip": "10.0.0.9", "destination.ip": "10.0.0.5", "destination.port": at if bad else 443}
+    return [
+        line("begin", "begins", [], **{"trace.id": f"trace{at}"}),
+        line("fails" if bad else "ends", "goes on", [], **{"trace.id": f"trace{at}"}),
+        line("took", f"job took {took} ms", [str(took)]),
+        line("query", "select", [], **{"db.query.fingerprint": "f", "db.query.normalized": "select ?",
+                                       "event.duration": took * 1_000_000}),
+        line("flow", "accept", [], **contact),
+    ]  # fmt: skip
 
 
 @pytest.fixture(params=DETECTORS, ids=lambda cls: cls.name)

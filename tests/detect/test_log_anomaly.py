@@ -134,3 +134,30 @@ def test_any_content(text):
     records = [*traffic(600, random.Random(13)), *(line(500 + i, "odd", text, level="error") for i in range(50))]
     signals = signals_of(cut(records), LogAnomaly())
     assert signals and all(len(s.text) < 300 for s in signals)
+
+
+@pytest.mark.parametrize("period", [20, 60, 300])
+def test_a_heartbeat_is_missed_after_two_periods_on_its_own_host_only(period):
+    rng, hours = random.Random(13), 50 * period
+    records = []
+    for host in ("db1", "db2"):
+        records += traffic(hours, rng, host=host)
+        end = hours - 10 * period if host == "db2" else hours
+        records += [line(at + rng.uniform(0, 2), "beat", "heartbeat ok", host=host) for at in range(0, end, period)]
+    silent = [s for s in signals_of(cut(records), LogAnomaly()) if s.kind == "log.silence"]
+    assert {(s.host, s.template_id) for s in silent} == {("db2", "beat")}
+    detector, told = LogAnomaly(), []
+    for window in cut(records):
+        told += [window.end_ns for s in detector.score(window) if s.kind == "log.silence"]
+        detector.learn(window)
+    late_s = (min(told) - T0) / SECOND - (hours - 11 * period)
+    assert late_s <= 4 * period + 40, "known within a few periods"
+
+
+def test_a_single_lost_beat_and_a_late_one_are_no_silence():
+    rng, records = random.Random(14), list(traffic(4800, random.Random(15)))
+    for number in range(80):
+        if number != 50:
+            late = 25 if number == 60 else rng.uniform(0, 3)
+            records.append(line(number * 60 + late, "beat", "heartbeat ok"))
+    assert [s.text for s in signals_of(cut(records), LogAnomaly()) if s.kind == "log.silence"] == []
