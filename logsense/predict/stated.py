@@ -65,9 +65,8 @@ def _date(text: str) -> float | None:
                 shift = (1 if zone[0] == "+" else -1) * (int(zone[1:3]) * 3600 + int(zone[-2:]) * 60)
             return datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp() - shift
         if found := _OPENSSL.match(text):
-            name, day, hour, minute, second, year = found.groups()
-            when = datetime(int(year), _MONTHS[name], int(day), int(hour), int(minute), int(second), tzinfo=UTC)
-            return when.timestamp()
+            day, hour, minute, second, year = (int(part) for part in found.groups()[1:])
+            return datetime(year, _MONTHS[found[1]], day, hour, minute, second, tzinfo=UTC).timestamp()
     except (ValueError, KeyError, OverflowError):
         return None
     return None
