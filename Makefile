@@ -49,8 +49,8 @@ test-kills: $(VENV)/.ready ## kill -9 a hundred times while every protocol sends
 fuzz: $(VENV)/.ready ## broken requests to every receiver and the API of a real server (FUZZ_SECONDS=600)
 	@$(BIN)/python -m tests.fuzz.run --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS)
 
-test-elastic: $(VENV)/.ready ## on Elasticsearch: the samples, kills during 500,000 lines, away for 5 minutes (prints figures)
-	@$(BIN)/pytest -m "slow and heavy" -s tests/e2e $(TEST_ARGS)
+test-elastic: $(VENV)/.ready ## on Elasticsearch: end to end, tenants, kills during 500,000 lines, away for 5 minutes (prints figures)
+	@$(BIN)/pytest -m "slow and heavy" -s tests/e2e tests/core/test_tenants.py $(TEST_ARGS)
 
 test-shippers: $(VENV)/.ready ## the real shippers against a real server (Debian, as root: installs them)
 	@$(BIN)/python -m tests.shippers.run $(SHIPPERS_ARGS)
@@ -60,9 +60,9 @@ lint: $(VENV)/.ready ## ruff, mypy and the import contracts; mends what ruff can
 
 translations: ZH = logsense/ui/translations/zh.po
 translations: $(VENV)/.ready ## collect the words of the pages and bring their catalogues up to date
-	@$(BIN)/pybabel -q extract -F pyproject.toml -k marked --no-location --sort-output -o .messages.pot logsense/ui
+	@$(BIN)/python -m babel.messages.frontend -q extract -F pyproject.toml -k marked --no-location --sort-output -o .messages.pot logsense/ui
 	@sed '/^$$/q' $(ZH) > .zh.po # its header: pybabel would write dates into one, or leave it out
-	@$(BIN)/pybabel -q update -N --omit-header -w 110 -i .messages.pot -l zh_CN -o $(ZH)
+	@$(BIN)/python -m babel.messages.frontend -q update -N --omit-header -w 110 -i .messages.pot -l zh_CN -o $(ZH)
 	@cat $(ZH) >> .zh.po && mv .zh.po $(ZH) && rm .messages.pot
 
 golden: $(VENV)/.ready ## show how the golden files would change, then rewrite them
@@ -83,9 +83,7 @@ eval-onsets: $(VENV)/.ready ## forecasts of the recorded onsets beside simpler o
 	  --test samples/onsets/seed-2.tar.xz samples/onsets/seed-4.tar.xz samples/onsets/calm-3.tar.xz $(OTHERS)
 
 model: $(VENV)/.ready ## train the failure model that comes with logsense from the samples
-	@$(BIN)/logsense train samples/server samples/database samples/network samples/holdout/server \
-	  samples/holdout/database samples/holdout/network --holdout holdout/server --holdout holdout/database \
-	  --holdout holdout/network --into models --use
+	@$(BIN)/logsense pipeline run failure --into models
 
 lock: ## resolve requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

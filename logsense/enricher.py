@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from logsense.record import Template
@@ -28,6 +28,8 @@ class BackgroundEnricher:
         self._make = make
         self._waiting: dict[str, tuple[Template, float]] = {}
         self._done: list[tuple[list[Template], np.ndarray]] = []
+        self._texts: dict[str, str] = {}
+        self._texts_done: list[tuple[list[str], np.ndarray]] = []
         self._lock = threading.Condition()
         self._busy = False
         self._stop = False
@@ -46,6 +48,18 @@ class BackgroundEnricher:
                     self._waiting[template.id] = (template, first)
             self._lock.notify()
 
+    def submit_texts(self, texts: Mapping[str, str]) -> None:
+        """Id -> text of things that have sentences of their own (incidents); the latest text of each wins."""
+        with self._lock:
+            self._texts.update(texts)
+            self._lock.notify()
+
+    def take_texts(self) -> list[tuple[list[str], np.ndarray]]:
+        """(ids, a vector each) of what was finished since the last call."""
+        with self._lock:
+            done, self._texts_done = self._texts_done, []
+        return done
+
     def take(self) -> list[tuple[list[Template], np.ndarray]]:
         """What was finished since the last call: templates with keywords, and their vectors."""
         with self._lock:
@@ -53,9 +67,9 @@ class BackgroundEnricher:
         return done
 
     def finished(self) -> bool:
-        """True when ``take`` would return something."""
+        """True when ``take`` or ``take_texts`` would return something."""
         with self._lock:
-            return bool(self._done)
+            return bool(self._done or self._texts_done)
 
     def wait(self, timeout_s: float) -> bool:
         """Until nothing waits any more (True), or the models cannot be loaded, or the time is over (False)."""
@@ -64,7 +78,7 @@ class BackgroundEnricher:
             with self._lock:
                 if self.state.startswith("down"):
                     return False
-                if not self._waiting and not self._busy:
+                if not self._waiting and not self._texts and not self._busy:
                     return True
             time.sleep(0.01)
         return False
@@ -85,18 +99,23 @@ class BackgroundEnricher:
         self.model, self.state = enricher.embedder.name, "ok"
         while True:
             with self._lock:
-                while not self._waiting and not self._stop:
+                while not self._waiting and not self._texts and not self._stop:
                     self._lock.wait(1.0)
                 if self._stop:
                     return
                 batch = self._ripe()
-                self._busy = bool(batch)
-            if not batch:
+                texts = {key: self._texts.pop(key) for key in list(self._texts)[:BATCH]}
+                self._busy = bool(batch or texts)
+            if not batch and not texts:
                 time.sleep(0.05)
                 continue
-            finished = enricher.enrich(batch)
+            finished = enricher.enrich(batch) if batch else None
+            vectors = enricher.embedder.encode(list(texts.values())) if texts else None
             with self._lock:
-                self._done.append(finished)
+                if finished is not None:
+                    self._done.append(finished)
+                if vectors is not None:
+                    self._texts_done.append((list(texts), vectors))
                 self._busy = False
 
     def _ripe(self) -> list[Template]:

@@ -15,24 +15,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from logsense import registry
 from logsense.config import Settings
 from logsense.detect import FOREVER, Alerts, Window, Windows, derived_points
 from logsense.diagnosis import explain
 from logsense.enricher import BackgroundEnricher
-from logsense.errors import IndexUnavailable, LogsenseError
+from logsense.errors import IndexUnavailable
 from logsense.front import Parsed
+from logsense.incident_said import Said
 from logsense.incidents import Decisions, Estates, Incidents, Meaning, Silences, effective, similar
 from logsense.mine import EditedTemplates, Miner, ParameterFields
+from logsense.model_watch import ModelWatch, model_in_use
 from logsense.predict.forecaster import Forecaster
 from logsense.predict.stated import StatedEnds
 from logsense.predict.windows import HostWindow, TemplateCount, WindowSignal
 from logsense.record import LEVELS, Incident, LogRecord, MetricPoint, RawEvent, Signal
-
-if TYPE_CHECKING:
-    from logsense.predict.failure import FailureModel
 
 log = logging.getLogger(__name__)
 
@@ -108,8 +107,12 @@ class Pipeline:
             settings.section("incidents"), related=self._related, similarity=self.meaning.similarity
         )
         self.forecaster = Forecaster(settings.section("predict"), model=model_in_use(data))
+        self.model_watch = ModelWatch(data)
         self.ends = StatedEnds()
         self.enricher = BackgroundEnricher(enricher or (lambda: make_enricher(settings))) if models else None
+        self.said = Said()
+        if self.enricher is not None:
+            self.enricher.submit_texts(self.said.lacking(self.index, EARLIER))
         self._edges: set[tuple[str, str]] = set()
         self._fresh: dict[str, Incident] = {}
         self._texts: dict[str, str] = {}
@@ -260,6 +263,8 @@ class Pipeline:
                 self.meaning.put([t.id for t in templates], vectors)
                 self.edits.enriched(templates)
                 self.index.put_template_vectors([t.id for t in templates], vectors, self.enricher.model)
+            for ids, vectors in self.enricher.take_texts():
+                self.index.put_incident_vectors(ids, vectors, self.enricher.model)
         changed = self.edits.refresh(self.db, self.miner.changed())
         if changed:
             self._texts.update((t.id, t.text) for t in changed)
@@ -282,6 +287,7 @@ class Pipeline:
         Decisions of people come before. Returns how much was done: windows and decisions.
         """
         done = self._apply_decisions()
+        self.model_watch.refresh(self.forecaster)
         ended = until_ns == FOREVER
         for lane in filter(None, (self.backfill, self.live)):
             for window in lane.windows.closed(until_ns):
@@ -360,6 +366,8 @@ class Pipeline:
                 incident, [e for e in earlier if e.id != incident.id], similarity=self.meaning.similarity
             )
             self.index.put_incidents([incident])
+            if self.enricher is not None:
+                self.enricher.submit_texts(self.said.changed([incident]))
             if self._told is not None:
                 self._told(incident)
 
@@ -400,22 +408,6 @@ def make_enricher(settings: Settings) -> Any:
         KeywordExtractor(settings.section("keywords")),
     )
     return Enricher(embedder, extractor, views=template_views)
-
-
-def model_in_use(data: Path) -> FailureModel | None:
-    """The failure model that is in use, or None: then forecasts extrapolate what runs out, and say so."""
-    from logsense.lifecycle.promote import load_model
-    from logsense.lifecycle.store import ModelStore
-
-    store = ModelStore(registry.model_folders(data))
-    if store.in_use("failure") is None:
-        return None
-    try:
-        return load_model(store)
-    except LogsenseError as error:
-        # Forecasts without a model are better than no pipeline; `logsense models` shows the same reason.
-        log.warning("the failure model is not used: %s", error)
-        return None
 
 
 def host_windows(

@@ -142,6 +142,8 @@ def copy_findings(reader: Index, writer: Index, progress: Progress) -> None:
 def copy_vectors(reader: Index, writer: Index) -> None:
     for model, ids, matrix in reader.template_vectors():
         writer.put_template_vectors(ids, matrix, model)
+    for model, ids, matrix in reader.incident_vectors():
+        writer.put_incident_vectors(ids, matrix, model)
 
 
 def copy_incidents(reader: Index, writer: Index) -> None:
@@ -163,6 +165,7 @@ def compare(reader: Index, writer: Index) -> dict[str, dict[str, int]]:
             "metric series": len(index.metric_names()),
             "templates": len(index.templates()),
             "vectors": sum(len(ids) for _, ids, _ in index.template_vectors()),
+            "vectors of incidents": sum(len(ids) for _, ids, _ in index.incident_vectors()),
             "signals": len(index.signals()),
             "incidents": len(incidents),
             "actions": sum(len(incident.actions) for incident in incidents),

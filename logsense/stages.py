@@ -181,6 +181,9 @@ class Index(Protocol):
     def terms(self, query: Query, field: str, size: int = 10) -> list[tuple[str, int]]:
         """Most frequent values of ``host``, ``service``, ``level``, ``template_id`` or ``pipeline``."""
 
+    def rare_terms(self, query: Query, field: str, *, most: int = 1, size: int = 10) -> list[tuple[str, int]]:
+        """Values of the same fields that at most ``most`` lines hold, rarest first, equals by name."""
+
     def time_range(self) -> tuple[int, int] | None: ...
 
     def arrivals(self, after: str = "") -> Arrivals:
@@ -198,8 +201,17 @@ class Index(Protocol):
 
     def templates(self, ids: Sequence[str] | None = None) -> list[Template]: ...
 
-    def nearest_templates(self, vector: np.ndarray, k: int, model: str) -> list[tuple[str, float]]:
-        """(template id, cosine) best first. Aliases are resolved."""
+    def nearest_templates(
+        self, vector: np.ndarray, k: int, model: str, within: Query | None = None
+    ) -> list[tuple[str, float]]:
+        """(template id, cosine) best first, exactly. Aliases are resolved. ``within``: only templates that hold lines
+        of this query, and of those the nearest ``k``: a filter that many near ones miss costs no answer.
+        """
+
+    def matching_templates(self, text: str, k: int, within: Query | None = None) -> list[tuple[str, float]]:
+        """(template id, score) of those that hold a word of ``text``, best first, equals by id: the lexical half of a
+        hybrid search. Scores as for lines, from 0 to about 1. Aliases and ``within`` as in ``nearest_templates``.
+        """
 
     # metrics
     def write_metrics(self, points: Sequence[MetricPoint]) -> None: ...
@@ -226,6 +238,20 @@ class Index(Protocol):
         """With its actions, oldest first, and the stored (machine) status."""
 
     def incidents(self, from_ns: int | None = None, to_ns: int | None = None, limit: int = 200) -> list[Incident]: ...
+
+    def put_incident_vectors(self, ids: Sequence[str], vectors: np.ndarray, model: str) -> None: ...
+
+    def incident_vectors(self) -> Iterator[tuple[str, list[str], np.ndarray]]:
+        """As ``template_vectors``."""
+
+    def nearest_incidents(
+        self, vector: np.ndarray, k: int, model: str, within: Query | None = None
+    ) -> list[tuple[str, float]]:
+        """(incident id, cosine) best first, exactly. ``within``: only those that overlap its time and share a host, a
+        service, a pipeline and a template with it, where it names any."""
+
+    def matching_incidents(self, text: str, k: int, within: Query | None = None) -> list[tuple[str, float]]:
+        """(incident id, score) of those whose title, causes or summary hold a word of ``text``, best first."""
 
     def add_action(self, action: Action) -> None: ...
 

@@ -31,8 +31,17 @@ SECOND = 1_000_000_000
 IDLE_S = 0.05
 #: The spool must have been empty for this long before windows of the past are closed.
 QUIET_S = 2.0
+#: While lines wait, commits may take this share of the time: to refresh an index on a server takes a while.
+COMMIT_SHARE = 0.1
+#: They are never further apart than so many times ``commit_every_s``.
+COMMIT_LATEST = 5
 #: Bytes that must be free before a worker tries again to write an index that refused: a commit of some batches.
 ROOM_BYTES = 8 * 1024**2
+
+
+def commit_pause_s(every_s: float, took_s: float) -> float:
+    """How long to go on after a commit that took ``took_s`` while more lines wait."""
+    return min(max(every_s, took_s * (1 - COMMIT_SHARE) / COMMIT_SHARE), COMMIT_LATEST * every_s)
 
 
 def has_room(data: Path) -> str:
@@ -87,6 +96,7 @@ class Worker:
         self._last_received_ns = 0
         self._catching_up = True  # until the spool was read to its end once
         self._committed = self._busy = time.monotonic()
+        self._commit_took = 0.0
         #: Whether something was read or found since the last commit.
         self.unsaved = False
 
@@ -118,7 +128,8 @@ class Worker:
         now = time.monotonic()
         if busy:
             self._busy = now
-        if now - self._committed >= self.options.commit_every_s:
+        every = self.options.commit_every_s
+        if now - self._committed >= (commit_pause_s(every, self._commit_took) if busy else every):
             self._take(self.front.flush(time.time_ns()))
             if self.unsaved or self.pipeline.has_news():
                 self.commit()
@@ -163,7 +174,9 @@ class Worker:
         self.commit()
 
     def commit(self) -> None:
+        begun = time.monotonic()
         self.pipeline.commit(self._position)
+        self._commit_took = time.monotonic() - begun
         self.unsaved = False
         if self._position is not None:
             self.front.checkpoint(self._position)

@@ -17,9 +17,10 @@ from logsense import handling, registry
 from logsense.alive import worker_state
 from logsense.catalog import CatalogReader
 from logsense.config import Settings
+from logsense.desk import Desk
 from logsense.errors import BadInput, LogsenseError, NotFound
 from logsense.explorer import Explorer
-from logsense.record import Hit, Incident, LogRecord, Query, Template
+from logsense.record import Incident, LogRecord, Query
 from logsense.shapes import (
     charts,
     forecast_dict,
@@ -55,6 +56,7 @@ class Workspace:
         self.settings = settings or Settings()
         self.index: Index = registry.open_index(data, self.settings, writer=False)
         self.explorer = Explorer(self.index, data)
+        self.desk = Desk(self.index, data, self.settings, beside.data if beside else data)  # the life of models
         self._searcher: Searcher | None = None
         self._embedder: Any = None
         self._searches_with: Any = None
@@ -71,6 +73,7 @@ class Workspace:
             threading.Thread(target=self._load_embedder, name="load-embedder", daemon=True).start()
 
     def close(self) -> None:
+        self.desk.close()
         self.index.close()
 
     # -- search -------------------------------------------------------------------------------------------------
@@ -100,6 +103,7 @@ class Workspace:
          "histogram": {"step_s": 60, "buckets": [["2026-…Z", 12], …]},
          "facets": {"level": [["error", 12], …], "host": […], "service": […]}, "took_ms": 3.2, "notes": ["…"]}
         """
+        from logsense.about import incidents_beside
         from logsense.answers import answer as aggregated
         from logsense.search import lucene, understand
 
@@ -126,12 +130,25 @@ class Workspace:
                 {"id": t.id, "template": t.text, "count": count, "score": round(score, 4)}
                 for t, count, score in answer.templates
             ],
-            "incidents": self._incidents_of(answer.templates, answer.hits, found) if answer.total else [],
+            "incidents": [
+                incident_brief(self._effective(i))
+                for i in incidents_beside(self, understood.topic, answer.templates, answer.hits, found)
+            ]
+            if answer.total
+            else [],
             "histogram": self._histogram(found) if answer.total else {"step_s": 0, "buckets": []},
             "facets": {f: self._facet(found, f) for f in ("level", "host", "service")} if answer.total else {},
             "took_ms": round((time.perf_counter() - started) * 1000, 2),
             "notes": [*understood.notes, *answer.notes],
         }
+
+    def values(self, field: str, question: str = "", **options: Any) -> dict[str, Any]:
+        """{"field", "total": n, "values": [{"value", "lines": n, "text": "of a template or ''"}], "notes"}: the most
+        frequent values of host, service, level, template_id or pipeline among the lines of ``question``, with ``rare``
+        the rarest that at most ``most`` lines hold. ``limit``, ``from_``, ``to``, ``tz``."""
+        from logsense.about import values
+
+        return values(self, field, question, **options)
 
     def searcher(self) -> Searcher:
         from logsense.search import Searcher
@@ -182,16 +199,23 @@ class Workspace:
     # -- incidents ----------------------------------------------------------------------------------------------
 
     def incidents(
-        self, *, from_: int | None = None, to: int | None = None, status: str | None = None, limit: int = 100
-    ) -> list[dict[str, Any]]:
+        self, *, from_: int | None = None, to: int | None = None, status: str | None = None, limit: int = 100,
+        text: str = "",
+    ) -> list[dict[str, Any]]:  # fmt: skip
         """Newest first, each an incident_brief: {"id", "title", "status", "severity", "start", "last", "end",
-        "hosts", "services", "pipeline", "score", "signals": n, "cause": "best hypothesis title or ''"}."""
+        "hosts", "services", "pipeline", "score", "signals": n, "cause": "best hypothesis title or ''"}.
+        With ``text`` (a question) those that it is about, best first."""
+        from logsense.about import incidents_about
+
         if status not in (None, "open", "acknowledged", "resolved"):
             raise BadInput(f"Unknown status {status!r}.", fix="use open, acknowledged or resolved")
-        stored = self.index.incidents(from_, to, limit=1000 if status else limit)
+        if text.strip():
+            stored = incidents_about(self, text, from_, to)
+        else:
+            stored = self.index.incidents(from_, to, limit=1000 if status else limit)
+            stored = sorted(stored, key=lambda i: -i.start_ns)
         found = [self._effective(i) for i in stored if not i.merged_into]
-        chosen = [i for i in found if status is None or i.status == status]
-        return [incident_brief(i) for i in sorted(chosen, key=lambda i: -i.start_ns)[:limit]]
+        return [incident_brief(i) for i in found if status is None or i.status == status][:limit]
 
     def incident(self, incident_id: str) -> dict[str, Any]:
         """incident_brief plus {"summary": [{"text", "role", "evidence": [ids]}], "hypotheses": [{"entity", "kind",
@@ -383,7 +407,7 @@ class Workspace:
         "advice": "what to do about it, '' when all is well"}. What holds up the index is a row ``index``."""
         from logsense.advice import doctor_rows
 
-        return doctor_rows(self.index, self.data, self.intake_stats(), self.channels())
+        return doctor_rows(self.index, self.data, self.intake_stats(), self.channels(), self.desk.fit())
 
     def ready(self) -> dict[str, Any]:
         """{"ready": bool, "checks": {"index": "ok|down: why|waiting: why", "worker": "ok|starting|down: why",
@@ -402,9 +426,7 @@ class Workspace:
 
     def models(self) -> list[dict[str, Any]]:
         """{"name", "version", "in_use", "created", "card": {…}}."""
-        from logsense.lifecycle.store import ModelStore
-
-        return [entry.to_dict() for entry in ModelStore(registry.model_folders(self.data)).entries()]
+        return self.desk.models()
 
     # -- helpers ------------------------------------------------------------------------------------------------
 
@@ -454,17 +476,3 @@ class Workspace:
 
     def _facet(self, query: Query, field: str) -> list[list[Any]]:
         return [[value, count] for value, count in self.index.terms(query, field, 10) if value]
-
-    def _incidents_of(
-        self, templates: Sequence[tuple[Template, int, float]], hits: Sequence[Hit], query: Query
-    ) -> list[dict[str, Any]]:
-        """Incidents in the searched time that share a template with the answer, those with the best ones first."""
-        rank = {t.id: i for i, (t, _, _) in enumerate(templates)}
-        for hit in hits:
-            rank.setdefault(hit.record.template_id, len(rank))
-        scored = []
-        for incident in self.index.incidents(query.from_ns, query.to_ns):
-            shared = [rank[t] for t in incident.template_ids if t in rank and not incident.merged_into]
-            if shared and (not query.hosts or set(query.hosts) & set(incident.hosts)):
-                scored.append((min(shared), -incident.start_ns, incident))
-        return [incident_brief(self._effective(i)) for _, _, i in sorted(scored, key=lambda s: s[:2])[:5]]

@@ -258,6 +258,14 @@ READY = {
 }
 
 
-def answers(example: Any) -> dict[int | str, dict[str, Any]]:
+FIELD_VALUES = {
+    "field": "host",
+    "total": 18211,
+    "values": [{"value": "db1", "lines": 9000, "text": ""}, {"value": "web1", "lines": 84, "text": ""}],
+    "notes": [],
+}
+
+
+def answers(example: Any, *, status: int = 200) -> dict[int | str, dict[str, Any]]:
     """The ``responses`` of an operation whose success looks like ``example``."""
-    return {200: {"content": {"application/json": {"example": example}}}}
+    return {status: {"content": {"application/json": {"example": example}}}}

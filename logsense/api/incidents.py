@@ -57,10 +57,11 @@ def router(workspace: Workspace) -> APIRouter:
         span: Annotated[Window, Depends(window)],
         status: Annotated[Literal["open", "acknowledged", "resolved"] | None, Query(description="Only these")] = None,
         limit: Annotated[int, Query(ge=1, le=1000, description="Incidents in this answer")] = 100,
+        q: Annotated[str, Query(max_length=2000, description="Only those that this question is about")] = "",
         lang: Language = "en",
     ) -> Json:
-        """Incidents, newest first."""
-        found = workspace.incidents(from_=span.from_ns, to=span.to_ns, status=status, limit=limit)
+        """Incidents, newest first; with `q` by how well they fit it, in words and in meaning."""
+        found = workspace.incidents(from_=span.from_ns, to=span.to_ns, status=status, limit=limit, text=q)
         return Json(in_language(found, lang))
 
     @routes.get("/incidents/{incident_id}", response_model=IncidentDetail, responses=answers(examples.INCIDENT))

@@ -137,6 +137,23 @@ class SearchAnswer(Shape):
     notes: list[str] = []
 
 
+class FieldValue(Shape):
+    """One value of a field."""
+
+    value: str
+    lines: int
+    text: str = Field("", description="`template_id`: what the template says")
+
+
+class FieldValues(Shape):
+    """Values of a field, most frequent or rarest first."""
+
+    field: str = Field(examples=["host"])
+    total: int = Field(description="Lines that were counted")
+    values: list[FieldValue]
+    notes: list[str] = []
+
+
 class LogContext(Shape):
     """A line and its neighbours of the same host and service."""
 

@@ -10,7 +10,7 @@ from logsense.api import examples
 from logsense.api.examples import answers
 from logsense.api.params import Window, moment, window
 from logsense.api.respond import Json
-from logsense.api.schemas import LogContext, SearchAnswer
+from logsense.api.schemas import FieldValues, LogContext, SearchAnswer
 from logsense.workspace import Workspace
 
 #: Most lines that one answer may hold.
@@ -18,7 +18,7 @@ MAX_LIMIT = 1000
 
 
 def router(workspace: Workspace) -> APIRouter:
-    """``/search`` and ``/logs/{id}``."""
+    """``/search``, ``/terms`` and ``/logs/{id}``."""
     routes = APIRouter(tags=["search"])
 
     @routes.get("/search", response_model=SearchAnswer, responses=answers(examples.SEARCH))
@@ -53,6 +53,26 @@ def router(workspace: Workspace) -> APIRouter:
                 tz=tz, now=moment(now, "now"),
             )
         )  # fmt: skip
+
+    @routes.get("/terms", response_model=FieldValues, responses=answers(examples.FIELD_VALUES))
+    def terms(
+        span: Annotated[Window, Depends(window)],
+        field: Annotated[
+            Literal["host", "service", "level", "template_id", "pipeline"], Query(description="Whose values to count")
+        ] = "host",
+        q: Annotated[str, Query(max_length=2000, description="Among the lines of this question; '' is all")] = "",
+        order: Annotated[Literal["count", "rare"], Query(description="Most frequent first, or rarest")] = "count",
+        most: Annotated[int, Query(ge=1, le=1000, description="`rare`: values of at most so many lines")] = 1,
+        limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Values in this answer")] = 10,
+        tz: Annotated[str, Query(max_length=64, description="The asker's time zone")] = "UTC",
+    ) -> Json:
+        """The values of a field with their lines: which hosts, which services, which message types; or the rare ones,
+        which are often the ones worth a look."""
+        return Json(
+            workspace.values(
+                field, q, rare=order == "rare", most=most, limit=limit, from_=span.from_ns, to=span.to_ns, tz=tz
+            )
+        )
 
     @routes.get("/logs/{log_id:path}", response_model=LogContext, responses=answers(examples.LOG))
     def log(

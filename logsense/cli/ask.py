@@ -174,6 +174,9 @@ def incidents(
     from_: From = None,
     to: To = None,
     limit: Limit = 50,
+    about: Annotated[
+        str, typer.Option("--about", metavar="QUESTION", help="Only those that this is about, best first.")
+    ] = "",
     form: Annotated[
         str, typer.Option("--format", help="Of one incident: text, markdown or html, to paste into a ticket.")
     ] = "",
@@ -189,7 +192,7 @@ def incidents(
     """List incidents, or explain one: what broke, since when, why, and what to check next."""
     from logsense.wording import in_language, summary
 
-    space = workspace(data, config, tenant)
+    space = workspace(data, config, tenant, models=bool(about))
     if incident_id and form:
         typer.echo(visible(summary(space, incident_id, form, lang, reword=reword)), nl=False)
         return
@@ -197,7 +200,9 @@ def incidents(
         incident = in_language(space.incident(incident_id), lang)
         print_json(incident) if json else print_incident(incident, lang)
         return
-    found = space.incidents(from_=_time(from_, "--from"), to=_time(to, "--to"), status=status, limit=limit)
+    if about:
+        space.wait_for_models()
+    found = space.incidents(from_=_time(from_, "--from"), to=_time(to, "--to"), status=status, limit=limit, text=about)
     rows = in_language(found, lang)
     if json:
         print_json(rows)

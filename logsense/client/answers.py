@@ -139,6 +139,10 @@ def templates_frame(found: Sequence[dict[str, Any]]) -> pd.DataFrame:
     return _frame(found, TEMPLATE_COLUMNS, ("first_seen", "last_seen"))
 
 
+def values_frame(found: dict[str, Any]) -> pd.DataFrame:
+    return _frame(found["values"], ("value", "lines", "text"), ())
+
+
 def incidents_frame(found: Sequence[dict[str, Any]]) -> pd.DataFrame:
     return _frame(found, INCIDENT_COLUMNS, ("start", "last", "end"))
 

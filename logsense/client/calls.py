@@ -54,8 +54,14 @@ def templates(limit: int, order: str) -> Call[pd.DataFrame]:
     return Call("/api/v1/templates", answers.templates_frame, {"limit": limit, "order": order})
 
 
-def incidents(from_: Time, to: Time, status: str | None, limit: int) -> Call[pd.DataFrame]:
-    params = {"status": status, "limit": limit, **_span(from_, to)}
+def values(field: str, question: str, rare: bool, most: int, from_: Time, to: Time, limit: int) -> Call[pd.DataFrame]:
+    order = {"order": "rare", "most": most} if rare else {"order": "count"}
+    params = {"field": field, "q": question, "limit": limit, **order, **_span(from_, to)}
+    return Call("/api/v1/terms", answers.values_frame, params)
+
+
+def incidents(from_: Time, to: Time, status: str | None, limit: int, about: str) -> Call[pd.DataFrame]:
+    params = {"status": status, "limit": limit, "q": about or None, **_span(from_, to)}
     return Call("/api/v1/incidents", answers.incidents_frame, params)
 
 

@@ -70,11 +70,18 @@ class Client:
         """Message types. ``order``: count, new or last."""
         return self._run(calls.templates(limit, order))
 
+    def values(
+        self, field: str, question: str = "", *, rare: bool = False, most: int = 1, from_: Time = None,
+        to: Time = None, limit: int = 10,
+    ) -> pd.DataFrame:  # fmt: skip
+        """Values of host, service, level, template_id or pipeline and their lines; ``rare``: those of few lines."""
+        return self._run(calls.values(field, question, rare, most, from_, to, limit))
+
     def incidents(
-        self, *, from_: Time = None, to: Time = None, status: str | None = None, limit: int = 100
+        self, *, from_: Time = None, to: Time = None, status: str | None = None, limit: int = 100, about: str = ""
     ) -> pd.DataFrame:
-        """Incidents, newest first. ``status``: open, acknowledged or resolved."""
-        return self._run(calls.incidents(from_, to, status, limit))
+        """Incidents, newest first. ``status``: open, acknowledged or resolved. ``about``: a question; best first."""
+        return self._run(calls.incidents(from_, to, status, limit, about))
 
     def incident(self, incident_id: str) -> dict[str, Any]:
         """Everything about one incident."""
@@ -164,11 +171,18 @@ class AsyncClient:
         """See ``Client.templates``."""
         return await self._run(calls.templates(limit, order))
 
+    async def values(
+        self, field: str, question: str = "", *, rare: bool = False, most: int = 1, from_: Time = None,
+        to: Time = None, limit: int = 10,
+    ) -> pd.DataFrame:  # fmt: skip
+        """See ``Client.values``."""
+        return await self._run(calls.values(field, question, rare, most, from_, to, limit))
+
     async def incidents(
-        self, *, from_: Time = None, to: Time = None, status: str | None = None, limit: int = 100
+        self, *, from_: Time = None, to: Time = None, status: str | None = None, limit: int = 100, about: str = ""
     ) -> pd.DataFrame:
         """See ``Client.incidents``."""
-        return await self._run(calls.incidents(from_, to, status, limit))
+        return await self._run(calls.incidents(from_, to, status, limit, about))
 
     async def incident(self, incident_id: str) -> dict[str, Any]:
         """See ``Client.incident``."""

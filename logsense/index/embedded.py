@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from logsense.errors import Busy
 from logsense.index import base
 from logsense.index.arrivals import Arrivals
+from logsense.index.finding import Postings, Recent, applies, incident_words, rarest, template_words
 from logsense.index.lines import Lines
 from logsense.index.metrics import Metrics
 from logsense.index.options import EmbeddedOptions
 from logsense.index.state import State
-from logsense.index.vectors import TemplateCatalog, TemplateVectors
+from logsense.index.vectors import TemplateCatalog, Vectors
 from logsense.record import Action, Forecast, Hit, Incident, LogRecord, MetricPoint, Query, Signal, Template
 
 if TYPE_CHECKING:
@@ -42,7 +45,16 @@ class EmbeddedIndex:
         self._metrics = Metrics(self.path / "metrics.sqlite", self._options.busy_timeout_s)
         self._lines = Lines(self.path / "logs", self._options)
         self._catalog = TemplateCatalog(self._state)
-        self._vectors = TemplateVectors(self._state, self._catalog)
+        self._vectors, self._incident_vectors = Vectors(self._state, "templates"), Vectors(self._state, "incidents")
+        self._templates_of = Recent(lambda query: self._lines.terms(self._plan(query), "template_id"))
+        self._template_words = Postings(
+            lambda: self._state.counter("templates"),
+            lambda: ((t.id, template_words(t)) for t in self._state.all_templates()),
+        )
+        self._incident_words = Postings(
+            lambda: self._state.counter("incidents"),
+            lambda: ((i.id, incident_words(i)) for i in self._state.all_incidents()),
+        )
 
     def close(self) -> None:
         try:
@@ -74,6 +86,7 @@ class EmbeddedIndex:
 
     def commit(self) -> None:
         self._lines.commit()
+        self._templates_of.forget()
         self._metrics.commit()
 
     def get_log(self, log_id: str) -> LogRecord | None:
@@ -90,14 +103,15 @@ class EmbeddedIndex:
 
     def terms(self, query: Query, field: str, size: int = 10) -> list[tuple[str, int]]:
         """Most frequent first, equals by name. Merged templates count as their survivor."""
-        counts = self._lines.terms(self._plan(query), field)
-        if field == "template_id":
-            merged: Counter[str] = Counter()
-            survivors = self._catalog.survivors()
-            for template_id, count in counts.items():
-                merged[survivors.get(template_id, template_id)] += count
-            counts = merged
+        counts = self._counts(query, field)
         return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[: max(0, size)]
+
+    def rare_terms(self, query: Query, field: str, *, most: int = 1, size: int = 10) -> list[tuple[str, int]]:
+        return rarest(self._counts(query, field), most, size)
+
+    def _counts(self, query: Query, field: str) -> Counter[str]:
+        counts = self._lines.terms(self._plan(query), field)
+        return self._catalog.merged(counts) if field == "template_id" else counts
 
     def arrivals(self, after: str = "") -> Arrivals:
         return Arrivals(self._lines, self._plan, after)
@@ -123,8 +137,20 @@ class EmbeddedIndex:
     def templates(self, ids: Sequence[str] | None = None) -> list[Template]:
         return self._state.all_templates() if ids is None else self._state.get_templates(ids)
 
-    def nearest_templates(self, vector: np.ndarray, k: int, model: str) -> list[tuple[str, float]]:
-        return self._vectors.nearest(vector, k, model)
+    def nearest_templates(
+        self, vector: np.ndarray, k: int, model: str, within: Query | None = None
+    ) -> list[tuple[str, float]]:
+        return self._catalog.resolved(self._vectors.nearest(vector, model, self._templates_within(within)), k)
+
+    def matching_templates(self, text: str, k: int, within: Query | None = None) -> list[tuple[str, float]]:
+        found = self._template_words.match(text, sys.maxsize, self._templates_within(within))
+        return self._catalog.resolved(found, k)
+
+    def _templates_within(self, within: Query | None) -> set[str] | None:
+        """Ids of the templates that hold lines of this query, under every name they have."""
+        if within is None:
+            return None
+        return self._catalog.families(self._templates_of(within))
 
     # metrics
 
@@ -157,6 +183,27 @@ class EmbeddedIndex:
 
     def incidents(self, from_ns: int | None = None, to_ns: int | None = None, limit: int = 200) -> list[Incident]:
         return self._state.incidents(from_ns, to_ns, limit)
+
+    def put_incident_vectors(self, ids: Sequence[str], vectors: np.ndarray, model: str) -> None:
+        self._incident_vectors.put(ids, vectors, model)
+
+    def incident_vectors(self) -> Iterator[tuple[str, list[str], np.ndarray]]:
+        return self._incident_vectors.each()
+
+    def nearest_incidents(
+        self, vector: np.ndarray, k: int, model: str, within: Query | None = None
+    ) -> list[tuple[str, float]]:
+        found = self._incident_vectors.nearest(vector, model, self._incidents_within(within))
+        return list(islice(found, max(0, k)))
+
+    def matching_incidents(self, text: str, k: int, within: Query | None = None) -> list[tuple[str, float]]:
+        return self._incident_words.match(text, k, self._incidents_within(within))
+
+    def _incidents_within(self, within: Query | None) -> set[str] | None:
+        if within is None:
+            return None
+        found = self._state.all_incidents(within.from_ns, within.to_ns)
+        return {incident.id for incident in found if applies(incident, within)}
 
     def add_action(self, action: Action) -> None:
         self._state.add_action(action)

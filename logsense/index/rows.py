@@ -1,8 +1,9 @@
 """An append-only file of compressed records: the stored side of one shard.
 
-Records that came together are kept together, column by column (all messages, then all hosts, …; times as
-differences), compressed with zstd. That takes a third of what compressing line by line takes. A pointer is
-``block offset * SLOTS + slot``. A block is ``crc32 u32, length u32, zstd(JSON list of columns)``; older ones are zlib.
+Records that came together are kept together, without what they say twice (``blocks``), compressed with zstd. That takes
+a quarter of what compressing line by line takes. A pointer is ``block offset * SLOTS + slot``. A block is ``crc32 u32,
+length u32, payload``. The payload is ``mark, length u32, zstd(JSON), zstd(JSON)``: what ``blocks.fold`` returns, parts
+which compress better apart. Older payloads are zstd or zlib of a JSON list of columns.
 
 One writer appends; any number of readers read what a committed pointer names. A crash leaves at most unnamed
 bytes at the end, which nothing points to. Deleted records keep their bytes until the shard is dropped.
@@ -26,6 +27,7 @@ from typing import Any
 import orjson
 
 from logsense.index.base import DIFFERENCE_COLUMNS, Row, to_json
+from logsense.index.blocks import Block, fold
 
 SLOTS = 1024
 #: Estimated characters at which a block is closed: a hit costs one block's decompression (some 0.2 ms).
@@ -36,6 +38,8 @@ LEVEL = 3
 _CACHED_BLOCKS = 64
 
 _HEAD = struct.Struct("<II")
+_MARK = b"LSB1"
+_FOLDED = struct.Struct("<4sI")
 
 
 @cache
@@ -74,11 +78,8 @@ class RowWriter:
     def _close_block(self) -> None:
         if not self._rows:
             return
-        columns = [list(column) for column in zip(*self._rows, strict=True)]
-        for at in DIFFERENCE_COLUMNS:
-            column = columns[at]
-            columns[at] = [column[0], *(later - earlier for earlier, later in itertools.pairwise(column))]
-        payload = _zstd().compress(to_json(columns), LEVEL)
+        shapes, values = (_zstd().compress(to_json(part), LEVEL) for part in fold(self._rows))
+        payload = _FOLDED.pack(_MARK, len(shapes)) + shapes + values
         self._file.write(_HEAD.pack(zlib.crc32(payload), len(payload)) + payload)
         self._offset += _HEAD.size + len(payload)
         self._rows, self._chars = [], 0
@@ -100,7 +101,7 @@ class RowReader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd = os.open(path, os.O_RDONLY)
-        self._cache: OrderedDict[int, list[Row]] = OrderedDict()
+        self._cache: OrderedDict[int, Block | list[Row]] = OrderedDict()
         self._lock = threading.Lock()
 
     def read(self, pointers: Sequence[int]) -> list[Row | None]:
@@ -114,7 +115,7 @@ class RowReader:
                 rows.append(None)
         return rows
 
-    def _block(self, offset: int) -> list[Row]:
+    def _block(self, offset: int) -> Block | list[Row]:
         with self._lock:
             if offset in self._cache:
                 self._cache.move_to_end(offset)
@@ -126,7 +127,7 @@ class RowReader:
                 self._cache.popitem(last=False)
         return block
 
-    def _load(self, offset: int) -> list[Row]:
+    def _load(self, offset: int) -> Block | list[Row]:
         head = os.pread(self._fd, _HEAD.size, offset)
         if len(head) < _HEAD.size:
             raise RowFileError(f"{self._path}: no block at {offset}")
@@ -134,10 +135,13 @@ class RowReader:
         payload = os.pread(self._fd, length, offset + _HEAD.size)
         if len(payload) < length or zlib.crc32(payload) != checksum:
             raise RowFileError(f"{self._path}: damaged block at {offset}")
-        columns: list[list[Any]] = orjson.loads(_unpack(payload))
+        if payload[:4] == _MARK:
+            end = _FOLDED.size + _FOLDED.unpack_from(payload)[1]
+            return Block(orjson.loads(_unpack(payload[_FOLDED.size : end])), orjson.loads(_unpack(payload[end:])))
+        held: Any = orjson.loads(_unpack(payload))
         for at in DIFFERENCE_COLUMNS:
-            columns[at] = list(itertools.accumulate(map(int, columns[at])))
-        return list(zip(*columns, strict=True))
+            held[at] = list(itertools.accumulate(map(int, held[at])))
+        return list(zip(*held, strict=True))
 
     def close(self) -> None:
         if self._fd >= 0:

@@ -22,6 +22,9 @@ CREATE TABLE IF NOT EXISTS templates (id TEXT PRIMARY KEY, words BLOB NOT NULL, 
 CREATE TABLE IF NOT EXISTS vectors (
   template TEXT NOT NULL, model TEXT NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (template, model)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS incident_vectors (
+  incident TEXT NOT NULL, model TEXT NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (incident, model)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS signals (id TEXT PRIMARY KEY, start_ns INTEGER, end_ns INTEGER, data BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS signals_time ON signals (start_ns);
 CREATE TABLE IF NOT EXISTS incidents (id TEXT PRIMARY KEY, start_ns INTEGER, last_ns INTEGER, data BLOB NOT NULL);
@@ -34,6 +37,9 @@ CREATE TABLE IF NOT EXISTS forecasts (id TEXT PRIMARY KEY, host TEXT, made_ns IN
 CREATE INDEX IF NOT EXISTS forecasts_time ON forecasts (made_ns);
 CREATE TABLE IF NOT EXISTS source_stats (source TEXT PRIMARY KEY, data BLOB NOT NULL);
 """
+#: What has vectors -> its table and the table's column of ids. The table's name is also its counter's.
+VECTORS = {"templates": ("vectors", "template"), "incidents": ("incident_vectors", "incident")}
+_NESTED = {"hypotheses": Hypothesis, "summary": Sentence}
 _BUMP = "INSERT INTO counters VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1"
 
 
@@ -52,7 +58,8 @@ class State:
         self._db.close()
 
     def counter(self, name: str) -> int:
-        """Rises with every change of what it is named after: ``templates`` (their words) or ``vectors``."""
+        """Rises with every change of what it is named after: ``templates`` (their words), ``incidents``, or a table
+        of vectors."""
         found = self._db.rows("SELECT value FROM counters WHERE name = ?", [name])
         return int(found[0][0]) if found else 0
 
@@ -63,7 +70,7 @@ class State:
     # templates
 
     def put_templates(self, templates: Sequence[Template]) -> None:
-        fresh = {clean(item.id): to_json([item.text, item.alias_of, item.keywords]) for item in templates}
+        fresh = {clean(item.id): to_json([item.text, item.alias_of, item.keywords, item.label]) for item in templates}
         known = dict(self._select("SELECT id, words FROM templates WHERE id IN ({})", list(fresh)))
         with self._db.transaction() as db:
             db.executemany(
@@ -75,7 +82,7 @@ class State:
 
     def template_words(self) -> list[tuple[str, str, str, list[str]]]:
         """(id, text, alias of, keywords) of every template."""
-        return [(key, *orjson.loads(data)) for key, data in self._db.rows("SELECT id, words FROM templates")]
+        return [(key, *orjson.loads(data)[:3]) for key, data in self._db.rows("SELECT id, words FROM templates")]
 
     def get_templates(self, ids: Sequence[str]) -> list[Template]:
         """In the order asked; missing ones are left out."""
@@ -87,18 +94,28 @@ class State:
             from_dict(Template, orjson.loads(d)) for (d,) in self._db.rows("SELECT data FROM templates ORDER BY id")
         ]
 
-    def put_vectors(self, rows: Sequence[tuple[str, str, bytes]]) -> None:
+    # vectors, of templates or incidents
+
+    def put_vectors(self, kind: str, rows: Sequence[tuple[str, str, bytes]]) -> None:
+        """(id, model, float32 bytes) each."""
+        table, _ = VECTORS[kind]
         with self._db.transaction() as db:
-            db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
-            db.execute(_BUMP, ["vectors"])
+            db.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", rows)  # noqa: S608
+            db.execute(_BUMP, [table])
 
-    def vectors(self, model: str) -> list[tuple[str, bytes]]:
-        found = self._db.rows("SELECT template, vector FROM vectors WHERE model = ? ORDER BY template", [model])
-        return [(key, blob) for key, blob in found]
+    def vectors_counter(self, kind: str) -> int:
+        return self.counter(VECTORS[kind][0])
 
-    def models(self) -> list[str]:
+    def vectors(self, kind: str, model: str) -> list[tuple[str, bytes]]:
+        table, column = VECTORS[kind]
+        sql = f"SELECT {column}, vector FROM {table} WHERE model = ? ORDER BY {column}"  # noqa: S608
+        return [(key, blob) for key, blob in self._db.rows(sql, [model])]
+
+    def models(self, kind: str) -> list[str]:
         """Names of the embedding models that vectors are kept of."""
-        return [str(model) for (model,) in self._db.rows("SELECT DISTINCT model FROM vectors ORDER BY model")]
+        table, _ = VECTORS[kind]
+        rows = self._db.rows(f"SELECT DISTINCT model FROM {table} ORDER BY model")  # noqa: S608
+        return [str(model) for (model,) in rows]
 
     # what the analysis found
 
@@ -131,6 +148,7 @@ class State:
             rows.append((clean(item.id), _time(item.start_ns), _time(max(item.last_ns, item.end_ns)), to_json(data)))
         with self._db.transaction() as db:
             db.executemany("INSERT OR REPLACE INTO incidents VALUES (?, ?, ?, ?)", rows)
+            db.execute(_BUMP, ["incidents"])
 
     def get_incident(self, incident_id: str) -> Incident | None:
         rows = self._db.rows("SELECT data FROM incidents WHERE id = ?", [clean(incident_id)])
@@ -141,9 +159,14 @@ class State:
         sql = "SELECT data FROM incidents WHERE start_ns < ? AND last_ns >= ? ORDER BY start_ns DESC, id DESC LIMIT ?"
         return self._with_actions([data for (data,) in self._db.rows(sql, [*_range(from_ns, to_ns), max(0, limit)])])
 
+    def all_incidents(self, from_ns: int | None = None, to_ns: int | None = None) -> list[Incident]:
+        """Those that overlap the time range, without what people did."""
+        sql = "SELECT data FROM incidents WHERE start_ns < ? AND last_ns >= ? ORDER BY id"
+        rows = self._db.rows(sql, _range(from_ns, to_ns))
+        return [from_dict(Incident, orjson.loads(data), _NESTED) for (data,) in rows]
+
     def _with_actions(self, rows: Sequence[bytes]) -> list[Incident]:
-        nested = {"hypotheses": Hypothesis, "summary": Sentence}
-        incidents = [from_dict(Incident, orjson.loads(data), nested) for data in rows]
+        incidents = [from_dict(Incident, orjson.loads(data), _NESTED) for data in rows]
         by_id = {incident.id: incident for incident in incidents}
         sql = "SELECT incident, data FROM actions WHERE incident IN ({}) ORDER BY at_ns, id"
         for incident_id, data in self._select(sql, list(by_id)):

@@ -1,4 +1,4 @@
-"""What is known of all templates at once: aliases, words, and their vectors as one matrix.
+"""What is known of all templates at once: aliases and words; and vectors, of templates or incidents, as one matrix.
 
 Kept in memory and read again when another process changed it (a counter in the database says so). Exact
 search over every vector: 10^4 templates of 384 numbers are one matrix product of 2 ms.
@@ -7,9 +7,11 @@ search over every vector: 10^4 templates of 384 numbers are one matrix product o
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from logsense.index.base import clean
 from logsense.index.state import State
 from logsense.index.text import camel_parts, words
 
@@ -76,6 +78,31 @@ class TemplateCatalog:
         target = self._survivor.get(template_id, template_id)
         return [target, *sorted(item for item in self._family.get(target, ()) if item != target)]
 
+    def families(self, ids: Iterable[str]) -> set[str]:
+        """Every id that any of ``ids`` is known by."""
+        self._refresh()
+        return {name for item in ids for name in self._relatives(item)}
+
+    def resolved(self, found: Iterable[tuple[str, float]], k: int) -> list[tuple[str, float]]:
+        """The first ``k`` of ``found``, best first, each survivor once with the best of its family."""
+        best: dict[str, float] = {}
+        survivors = self.survivors()
+        for template_id, score in found if k > 0 else ():
+            survivor = survivors.get(template_id, template_id)
+            if survivor not in best:
+                best[survivor] = score
+                if len(best) == k:
+                    break
+        return list(best.items())
+
+    def merged(self, counts: Mapping[str, int]) -> Counter[str]:
+        """Lines by template, those of merged ones under their survivor."""
+        found: Counter[str] = Counter()
+        survivors = self.survivors()
+        for template_id, count in counts.items():
+            found[survivors.get(template_id, template_id)] += count
+        return found
+
     def aliases(self) -> int:
         """How many templates were merged into others."""
         self._refresh()
@@ -96,32 +123,33 @@ def _follow(template_id: str, alias_of: dict[str, str]) -> str:
     return template_id
 
 
-class TemplateVectors:
-    """One matrix per embedding model."""
+class Vectors:
+    """One matrix per embedding model. ``kind`` is what they are of: ``templates`` or ``incidents``."""
 
-    def __init__(self, state: State, catalog: TemplateCatalog) -> None:
-        self._state, self._catalog = state, catalog
+    def __init__(self, state: State, kind: str) -> None:
+        self._state, self._kind = state, kind
         self._lock = threading.Lock()
         self._seen = -1
         self._matrices: dict[str, tuple[list[str], np.ndarray]] = {}
 
     def put(self, ids: Sequence[str], vectors: np.ndarray, model: str) -> None:
-        """``vectors``: float32 of shape (len(ids), dim), L2-normalised. Rows with NaN are left out."""
+        """``vectors``: float32 of shape (len(ids), dim), L2-normalised. Rows of zeros or with NaN are left out."""
         import numpy as np
 
         matrix = np.ascontiguousarray(vectors, dtype=np.float32)
         pairs = zip(ids, matrix, strict=True)
-        self._state.put_vectors([(item, model, row.tobytes()) for item, row in pairs if np.isfinite(row).all()])
+        rows = [(clean(item), model, row.tobytes()) for item, row in pairs if np.isfinite(row).all() and row.any()]
+        self._state.put_vectors(self._kind, rows)
 
     def _matrix(self, model: str) -> tuple[list[str], np.ndarray]:
         import numpy as np
 
         with self._lock:
-            seen = self._state.counter("vectors")
+            seen = self._state.vectors_counter(self._kind)
             if seen != self._seen:
                 self._matrices, self._seen = {}, seen
             if model not in self._matrices:
-                rows = self._state.vectors(model)
+                rows = self._state.vectors(self._kind, model)
                 width = max((len(blob) for _, blob in rows), default=0)
                 rows = [(template_id, blob) for template_id, blob in rows if len(blob) == width]
                 joined = np.frombuffer(b"".join(blob for _, blob in rows), dtype=np.float32)
@@ -130,25 +158,24 @@ class TemplateVectors:
             return self._matrices[model]
 
     def each(self) -> Iterator[tuple[str, list[str], np.ndarray]]:
-        """(model, template ids, matrix) of every model."""
-        for model in self._state.models():
+        """(model, ids, matrix) of every model."""
+        for model in self._state.models(self._kind):
             ids, matrix = self._matrix(model)
             yield model, list(ids), matrix
 
-    def nearest(self, vector: np.ndarray, k: int, model: str) -> list[tuple[str, float]]:
+    def nearest(
+        self, vector: np.ndarray, model: str, among: Collection[str] | None = None
+    ) -> Iterator[tuple[str, float]]:
+        """(id, cosine) of all, or of those in ``among``, best first and equals by id."""
         import numpy as np
 
         ids, matrix = self._matrix(model)
         query = np.asarray(vector, dtype=np.float32).reshape(-1)
-        if not ids or k <= 0 or query.shape[0] != matrix.shape[1] or not np.isfinite(query).all():
-            return []
-        best: dict[str, float] = {}
-        survivors = self._catalog.survivors()
+        if not ids or query.shape[0] != matrix.shape[1] or not np.isfinite(query).all() or not query.any():
+            return
+        if among is not None:
+            rows = [at for at, item in enumerate(ids) if item in among]
+            ids, matrix = [ids[at] for at in rows], matrix[rows]
         similarities = matrix @ query
         for at in np.argsort(-similarities, kind="stable"):
-            survivor = survivors.get(ids[at], ids[at])
-            if survivor not in best:
-                best[survivor] = float(similarities[at])
-                if len(best) == k:
-                    break
-        return list(best.items())
+            yield ids[at], float(similarities[at])

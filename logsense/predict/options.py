@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from logsense.record import LEVELS
+
 #: The options that features depend on: a model fits only those it was trained with, so its card keeps them.
 FEATURE_KEYS = ("step_s", "horizon_s", "lookbacks_s", "baseline_step_s", "baseline_points")
 
@@ -71,7 +73,7 @@ class ForecastOptions:
 
 @dataclass(frozen=True, slots=True)
 class LabelOptions:
-    """When a step counts as "a failure follows"."""
+    """``[labels]``: what counts as a failure beside those that people report."""
 
     #: Seconds after a failure that belong to it: the host is recovering, and its features are no normal ones.
     recovery_s: int = 30
@@ -81,3 +83,9 @@ class LabelOptions:
     failure_level: str = "critical"
     #: Signals that count as a failure when failures are derived; ``log.unit`` is a failed or restarted service.
     failure_signals: tuple[str, ...] = ("log.unit",)
+
+    def __post_init__(self) -> None:
+        if self.failure_level not in LEVELS:
+            raise ValueError(f"failure_level is one of {', '.join(LEVELS)}, not {self.failure_level!r}")
+        if self.recovery_s < 0 or self.merge_s < 0:
+            raise ValueError("recovery_s and merge_s are zero or above")

@@ -9,6 +9,11 @@ question stand in the lines, and only hurt where they do not. So the index is as
 - Where words are missing, meaning decides: the nearest templates above the background threshold
   (``semantic.Ranker.bar``), as an exact ``template_id`` filter within the other filters.
 - When neither has evidence, nothing is found, and the answer says so.
+
+Which templates are looked at is a hybrid as well: the nearest by meaning and those that hold words of the question,
+both searched within the other filters. How they are ordered is not (see ``semantic``): fusing the two rankings by their
+places was tried and is worse than adding up evidence (``benchmarks/nl_rank.py``). Incidents, which are few and told in
+sentences, are ranked by fusion.
 """
 
 from __future__ import annotations
@@ -21,6 +26,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from logsense.record import LEVEL_RANK, Hit, Query, Template
+from logsense.search.chinese import english, is_chinese
+from logsense.search.fusion import fuse
 from logsense.search.lexicon import Lexicon
 from logsense.search.polarity import polarity, push
 from logsense.search.semantic import BRIDGE, LEXICAL, Ranker
@@ -51,6 +58,10 @@ MAX_GUESSES = 5
 TROUBLE = 0.1
 #: Of the nearest templates this many are looked at, so that filters by host or time leave enough.
 CANDIDATES = 400
+#: Templates that hold words of the question are looked at beside the nearest: this many.
+BY_WORDS = 50
+#: Incidents that are looked through for a question, by words and by meaning.
+INCIDENTS = 50
 #: Up to this many words that all occur are a keyword search.
 KEYWORD_WORDS = 2
 #: Without meaning, this share of the words must occur for a keyword search to make sense.
@@ -118,6 +129,25 @@ class Searcher:
             notes.append("no line matches")
         return SearchAnswer(total, hits, self._templates(query, scores, total), query, bool(scores), notes)
 
+    def incidents(self, topic: str, within: Query) -> list[str]:
+        """Ids of the incidents about ``topic``, best first: those found by words and by meaning, fused.
+
+        ``within`` restricts as in ``Index.nearest_incidents``. None when the evidence is too thin.
+        """
+        if not topic.strip():
+            return []
+        asked = english(topic) if is_chinese(topic) else topic
+        matching = self._index.matching_incidents(asked, INCIDENTS, within)
+        rankings = [[name for name, score in matching if score >= ENOUGH_WORDS]]
+        embedder = self._embedder
+        if embedder is not None and getattr(embedder, "loaded", True):
+            ranker = self._ranker_for(embedder)
+            vector = ranker.vector(asked)
+            nearest = self._index.nearest_incidents(vector, INCIDENTS, embedder.name, within)
+            bar = ranker.usual_cosine(vector, INCIDENTS)
+            rankings.append([name for name, cosine in nearest if cosine >= bar])
+        return [name for name, _ in fuse(rankings)]
+
     # --- what to ask ----------------------------------------------------------------------------
 
     def _check_identifiers(self, understood: Understood, query: Query, notes: list[str]) -> None:
@@ -166,6 +196,12 @@ class Searcher:
         if not cosines:
             notes.append("no template has a vector yet: searched by keyword only")
             return {}
+        # the filters are part of both searches, so that templates beyond them take nobody's place
+        filters = replace(query, text="", template_ids=[])
+        near = dict(self._index.nearest_templates(vector, CANDIDATES, embedder.name, filters))
+        said = [name for name, _ in self._index.matching_templates(topic, BY_WORDS, filters) if name not in near]
+        near |= self._cosines(vector, said, embedder.name)
+        cosines |= near
         shares = dict(zip(words.ids, words.lexicon.share(topic), strict=True))
         bridges = self._bridges(ranker, vector, list(cosines), embedder.name)
         evidence = {
@@ -187,9 +223,7 @@ class Searcher:
                 return {}
             most, bar = MAX_GUESSES, GUESS * bar
             notes.append("no message says this plainly; these are the closest ones")
-        filters = replace(query, text="", template_ids=[template_id for template_id, _ in ranked])
-        holding = {template_id for template_id, _ in self._index.terms(filters, "template_id", CANDIDATES)}
-        within = [item for item in ranked if item[0] in holding]
+        within = [item for item in ranked if item[0] in near]
         if not within or within[0][1] < bar:
             notes.append("messages with this meaning exist, but none within the filters")
             within = ranked[:1]
@@ -204,6 +238,17 @@ class Searcher:
 
     def _bridges(self, ranker: Ranker, vector: np.ndarray, ids: list[str], model: str) -> dict[str, float]:
         """How well the examples carry the question to each of the templates; those without a vector are left out."""
+        known, rows = self._known_vectors(ids, model)
+        if rows is None:
+            return {}
+        return dict(zip(known, ranker.phrasebook.bridge(vector, rows).tolist(), strict=True))
+
+    def _cosines(self, vector: np.ndarray, ids: list[str], model: str) -> dict[str, float]:
+        known, rows = self._known_vectors(ids, model)
+        return {} if rows is None else dict(zip(known, (rows @ vector).tolist(), strict=True))
+
+    def _known_vectors(self, ids: list[str], model: str) -> tuple[list[str], np.ndarray | None]:
+        """Those of ``ids`` that have a vector, and a row for each."""
         import numpy as np
 
         with self._lock:
@@ -216,10 +261,7 @@ class Searcher:
                 }
                 self._vectors_at = time.monotonic()
             known = [name for name in ids if name in self._vectors]
-            rows = np.stack([self._vectors[name] for name in known]) if known else None
-        if rows is None:
-            return {}
-        return dict(zip(known, ranker.phrasebook.bridge(vector, rows).tolist(), strict=True))
+            return known, np.stack([self._vectors[name] for name in known]) if known else None
 
     def _words(self) -> _Words:
         """What the surviving templates say; at most ``REFRESH_S`` old."""

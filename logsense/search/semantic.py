@@ -115,6 +115,12 @@ class Ranker:
         mean, deviation = self._usual
         return max(float(own.mean() + own.std() * spread), mean + deviation * spread)
 
+    def usual_cosine(self, vector: np.ndarray, count: int) -> float:
+        """The cosine that the best of ``count`` unrelated texts would reach: as ``bar``, by meaning alone."""
+        background = self.phrasebook.background
+        own = background @ vector
+        return float(own.mean() + own.std() * math.sqrt(2 * math.log(max(2, count))))
+
     def _usual_scores(self) -> tuple[float, float]:
         """Mean and deviation of the scores that background texts give each other."""
         import numpy as np

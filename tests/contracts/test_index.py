@@ -24,6 +24,7 @@ from logsense.record import (
     Signal,
     Template,
 )
+from logsense.search import fuse
 from logsense.stages import Index
 from tests.elasticsearch_server import remove
 
@@ -110,9 +111,13 @@ def test_nothing_is_found_in_an_empty_index(index: Index) -> None:
     assert index.search(Query()) == (0, [])
     assert list(index.scan(Query())) == []
     assert index.histogram(Query(), DAY) == [] and index.terms(Query(), "host") == []
+    assert index.rare_terms(Query(), "host") == []
     assert index.time_range() is None and index.get_log("x") is None
     assert index.get_template("x") is None and index.templates() == [] and index.templates(["x"]) == []
-    assert index.nearest_templates(np.ones(3, np.float32), 3, "m") == []
+    assert index.nearest_templates(np.ones(3, np.float32), 3, "m", Query()) == []
+    assert index.matching_templates("x", 3) == [] == index.matching_templates("x", 3, Query())
+    assert index.nearest_incidents(np.ones(3, np.float32), 3, "m", Query()) == []
+    assert index.matching_incidents("x", 3, Query()) == [] and list(index.incident_vectors()) == []
     assert index.metric_names() == [] and index.metric_series("h", "m", None, None) == []
     assert index.signals() == [] and index.signals(ids=["x"]) == []
     assert index.incidents() == [] and index.get_incident("x") is None
@@ -356,6 +361,70 @@ def test_a_merged_template_finds_the_lines_of_its_aliases(index: Index) -> None:
     assert index.terms(Query(), "template_id") == [("new", 3)]
 
 
+# --- while others write -----------------------------------------------------------------------------
+
+
+def test_a_scan_sees_one_point_in_time_of_a_day(index: Index) -> None:
+    """What is deleted, moved or added while somebody reads neither repeats a line nor hides one that stays."""
+    put(index, *[line(f"{at:05}", f"tick {at}", T0 + at) for at in range(25_000)])  # several pages
+    reading = index.scan(Query(text="tick"))
+    first = [next(reading).id for _ in range(10)]
+    put(index, line("00005", "moved away", T0 + 3 * DAY), line("24000", "tick moved", T0 + 4 * DAY), replay=True)
+    put(index, line("before", "tick before", T0 - 10), line("amid", "tick amid", T0 + 12_000))
+    rest = [record.id for record in reading]
+    seen = [*first, *rest]
+    assert len(seen) == len(set(seen))
+    stayed = {f"{at:05}" for at in range(25_000)} - {"24000"}
+    assert stayed <= set(seen) and set(seen) - stayed <= {"24000", "amid"}
+    assert [n for n in seen if n in stayed] == sorted(stayed)
+    again = [record.id for record in index.scan(Query(text="tick"))]
+    assert len(again) == 25_000 - 1 + 2 and "00005" not in again and again[-1] == "24000"
+
+
+def test_a_deleted_line_is_gone_from_every_answer(index: Index) -> None:
+    """A line that is written again elsewhere leaves nothing behind where it was."""
+    put(index, *[line(f"{at}", "same words", T0 + at, host=f"h{at}", level="error") for at in range(6)])
+    put(index, line("2", "other", T0 + 9 * DAY, host="new"), replay=True)
+    gone = Query(from_ns=T0, to_ns=T0 + DAY)
+    assert index.search(gone)[0] == 5 and "2" not in ids(index.search(gone))
+    assert found(index, text="same words") == ["0", "1", "3", "4", "5"]
+    assert sum(n for _, n in index.histogram(gone, DAY)) == 5
+    assert index.terms(Query(), "level") == [("error", 5)]
+    assert ("h2", 1) not in index.rare_terms(Query(), "host", size=20)
+    assert index.time_range() == (T0, T0 + 9 * DAY)
+    assert index.get_log("2").host == "new"  # type: ignore[union-attr]
+    assert "2" not in [record.id for record in index.scan(gone)]
+
+
+def test_a_page_far_behind_and_beyond_the_end(index: Index) -> None:
+    put(index, *[line(f"{at:05}", "alpha" if at % 2 else "alpha beta", T0 + at // 3) for at in range(11_000)])
+    total, hits = index.search(Query(text="alpha"), limit=5, offset=10_600, by_time=True)
+    assert total == 11_000 and [hit.record.id for hit in hits] == [f"{at:05}" for at in range(399, 394, -1)]
+    total, hits = index.search(Query(text="alpha"), limit=5, offset=10_998, by_time=True)
+    assert [hit.record.id for hit in hits] == ["00001", "00000"]
+
+
+# --- unicode ---------------------------------------------------------------------------------------
+
+
+def test_unicode_is_found_as_people_type_it(index: Index) -> None:
+    put(
+        index,
+        line("composed", "caf\u00e9 g\u00e9n\u00e9ral", host="b\u00fcro"),
+        line("full", "\uff25\uff32\uff32\uff2f\uff32 \uff14\uff12", host="\u4e3b\u673a-1"),
+        line("kana", "\u63a5\u7d9a\u304c\u5207\u308c\u307e\u3057\u305f", T0 + 1),
+        line("emoji", "deploy \N{ROCKET} done \u200b\ufeffok", T0 + 2),
+        line("rtl", "\u062e\u0637\u0623 \u0641\u064a \u0627\u0644\u0642\u0631\u0635 \u202edisk", T0 + 3),
+    )
+    assert found(index, text="cafe\u0301") == ["composed"] and found(index, text="CAF\u00c9") == ["composed"]
+    assert found(index, text="error 42") == ["full"]
+    assert found(index, text="\u63a5\u7d9a") == ["kana"] and found(index, text="\u7d9a\u5207") == []
+    assert found(index, text="\u0627\u0644\u0642\u0631\u0635") == ["rtl"] and found(index, text="disk") == ["rtl"]
+    assert found(index, text="ok") == ["emoji"] and found(index, phrases=["done ok"]) == ["emoji"]
+    assert found(index, hosts=["b\u00fcro"]) == ["composed"] and found(index, hosts=["\u4e3b\u673a-1"]) == ["full"]
+    assert index.terms(Query(hosts=["\u4e3b\u673a-1"]), "host") == [("\u4e3b\u673a-1", 1)]
+
+
 # --- counting --------------------------------------------------------------------------------------
 
 
@@ -386,6 +455,33 @@ def test_terms_counts_values_most_frequent_first(index: Index) -> None:
     assert index.terms(Query(text="x", from_ns=T0 + DAY), "host") == [("a", 2)]
     assert index.terms(Query(), "level") == [("info", 3)]
     assert index.terms(Query(), "message") == []
+
+
+def test_rare_terms_are_values_of_few_lines_rarest_first(index: Index) -> None:
+    index.put_templates([Template("t1", "a"), Template("t2", "b", alias_of="t1"), Template("t3", "c")])
+    put(
+        index,
+        *[line(f"a{at}", "x", T0 + at * DAY, host="a", template_id="t1") for at in range(3)],
+        *[line(f"b{at}", "x", T0 + at * DAY, host="b") for at in range(2)],
+        line("z", "y", host="z", service="Ünï", template_id="t2"),
+        line("c", "y", T0 + DAY, host="c", template_id="t3"),
+    )
+    assert index.rare_terms(Query(), "host") == [("c", 1), ("z", 1)]
+    assert index.rare_terms(Query(), "host", size=1) == [("c", 1)] and index.rare_terms(Query(), "host", size=0) == []
+    assert index.rare_terms(Query(), "host", most=2) == [("c", 1), ("z", 1), ("b", 2)]
+    assert index.rare_terms(Query(), "host", most=500) == [("c", 1), ("z", 1), ("b", 2), ("a", 3)]
+    assert index.rare_terms(Query(text="x", to_ns=T0 + DAY), "host") == [("a", 1), ("b", 1)]
+    assert index.rare_terms(Query(), "service") == [("Ünï", 1)]
+    assert index.rare_terms(Query(), "template_id") == [("t3", 1)]  # t2's one line is one of t1's four
+    assert index.rare_terms(Query(), "message") == [] == index.rare_terms(Query(), "host", most=0)
+
+
+def test_rare_terms_are_exact_among_many_values(index: Index) -> None:
+    many = [line(f"{at}", "x", T0 + at, host=f"h{at % 7000}") for at in range(9000)]
+    put(index, *many)
+    assert index.rare_terms(Query(), "host", size=3) == [("h2000", 1), ("h2001", 1), ("h2002", 1)]
+    assert len(index.rare_terms(Query(), "host", size=10_000)) == 5000
+    assert len(index.rare_terms(Query(), "host", most=200, size=10_000)) == 7000
 
 
 def test_time_range_is_first_and_last_line(index: Index) -> None:
@@ -464,6 +560,127 @@ def test_nearest_templates_are_exact_and_follow_aliases(index: Index) -> None:
     assert {name for name, score in index.nearest_templates(vectors[7], 2, "m") if score > 0.999} == {"t3", "t9"}
     assert index.nearest_templates(np.ones(5, np.float32), 3, "m") == []
     assert index.nearest_templates(np.full(16, np.nan, np.float32), 3, "m") == []
+
+
+def unit_vectors(count: int, seed: int = 7) -> np.ndarray:
+    vectors = np.random.default_rng(seed).normal(size=(count, 16)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def test_nearest_templates_keep_to_the_filters_of_a_query(index: Index) -> None:
+    """The filter is part of the search: however many nearer ones it leaves out, ``k`` of the others are found."""
+    vectors = unit_vectors(60)
+    index.put_template_vectors([f"t{at}" for at in range(60)], vectors, "m")
+    put(
+        index,
+        *[
+            line(f"l{at}", "x", T0 + at * DAY // 10, template_id=f"t{at}", host=f"h{at % 3}", service=f"s{at % 2}")
+            for at in range(50)  # ten templates hold no line
+        ],
+    )
+    order = [int(at) for at in np.argsort(-(vectors @ vectors[7]))]
+
+    def expected(k: int, holds: Callable[[int], bool]) -> list[str]:
+        return [f"t{at}" for at in order if at < 50 and holds(at)][:k]
+
+    def nearest(k: int, **within: object) -> list[str]:
+        return [name for name, _ in index.nearest_templates(vectors[7], k, "m", Query(**within))]  # type: ignore[arg-type]
+
+    assert nearest(60) == expected(60, lambda at: True)
+    assert nearest(4, hosts=["h2"]) == expected(4, lambda at: at % 3 == 2)
+    assert nearest(4, hosts=["h0", "h2"], services=["s1"]) == expected(4, lambda at: at % 3 != 1 and at % 2 == 1)
+    assert nearest(3, from_ns=T0 + DAY, to_ns=T0 + 2 * DAY) == expected(3, lambda at: 10 <= at < 20)
+    assert nearest(3, template_ids=["t59", "t3"]) == ["t3"]
+    assert nearest(3, hosts=["none"]) == [] and nearest(0) == []
+    index.put_templates([Template("t7", "a", alias_of="t3"), Template("t3", "b")])
+    assert nearest(1, hosts=["h1"]) == ["t3"]  # whose line is of h0, but those of its alias are of h1
+
+
+def test_templates_are_matched_by_their_words(index: Index) -> None:
+    index.put_templates(
+        [
+            Template("conn", "connection to <*> refused", keywords=["database"]),
+            Template("conns", "connections <*> refused by peer", keywords=["网络"]),
+            Template("camel", "caught NullPointerException in <*>"),
+            Template("disk", "no space left on device <*>", label="disk is full"),
+            Template("old", "no space left on <*>", alias_of="disk"),
+            Template("addr", "peer 10.0.0.5 is gone"),
+            *[Template(f"n{at:02}", f"request served number {at}") for at in range(30)],
+        ]
+    )
+    put(index, line("1", "x", host="a", template_id="conn"), line("2", "x", host="b", template_id="old"))
+
+    def match(text: str, k: int = 10, within: Query | None = None) -> list[str]:
+        return [name for name, _ in index.matching_templates(text, k, within)]
+
+    assert match("connection refused") == ["conn", "conns"]  # equal scores: by id
+    assert match("refused database connection") == ["conn", "conns"]  # more words first, none is required
+    assert match("网络") == ["conns"] and match("pointer") == ["camel"] and match("full disks") == ["disk"]
+    assert match("space device") == ["disk"] and match("10.0.0.5") == ["addr"] and match("10.0.0.50") == []
+    assert match("requests", 3) == ["n00", "n01", "n02"] and match("requests", 0) == []
+    assert match("rare connection served")[:2] == ["conn", "conns"]  # a rarer word says more
+    assert match("refused space", within=Query(hosts=["a"])) == ["conn"]
+    assert match("refused space", within=Query(hosts=["b"])) == ["disk"]
+    assert match("refused space", within=Query(hosts=["c"])) == []
+    assert match("zebra") == [] == match("") == match("!!!")
+    (best, whole), (_, part) = index.matching_templates("connection refused zebra", 2)
+    assert best == "conn" and 0 < part == whole < 0.9  # the unknown word is missed
+    index.put_templates([Template("conn", "all is well")])
+    assert match("refused") == ["conns"] and match("well") == ["conn"]
+
+
+def found_incidents() -> list[Incident]:
+    def one(number: int, title: str, host: str, cause: str, **more: object) -> Incident:
+        start = T0 + number * DAY
+        return Incident(
+            f"i{number}", title, "open", "high", start, start + DAY // 4, hosts=[host], services=["pg"],
+            hypotheses=[Hypothesis(f"host:{host}", "disk", 0.9, title=cause)], **more,  # type: ignore[arg-type]
+        )  # fmt: skip
+
+    return [
+        one(1, "Errors on db1", "db1", "The disk of db1 filled up", pipeline="database"),
+        one(2, "Errors on db2", "db2", "Connections were refused", template_ids=["t1"]),
+        one(3, "Silence on web1", "web1", "The disk of web1 filled up", pipeline="server"),
+    ]
+
+
+def test_incidents_are_found_by_words_and_by_meaning_within_filters(index: Index) -> None:
+    index.put_incidents(found_incidents())
+    vectors = unit_vectors(3)
+    index.put_incident_vectors(["i1", "i2", "i3"], vectors, "m")
+
+    def match(text: str, **within: object) -> list[str]:
+        return [name for name, _ in index.matching_incidents(text, 5, Query(**within))]  # type: ignore[arg-type]
+
+    def nearest(number: int, **within: object) -> list[str]:
+        return [n for n, _ in index.nearest_incidents(vectors[number], 5, "m", Query(**within))]  # type: ignore[arg-type]
+
+    assert match("disk filled up") == ["i1", "i3"] and match("refused connection") == ["i2"]
+    assert match("disk", hosts=["web1"]) == ["i3"] and match("disk", pipelines=["database"]) == ["i1"]
+    assert match("errors", from_ns=T0 + 2 * DAY) == ["i2"] and match("errors", to_ns=T0 + 2 * DAY) == ["i1"]
+    assert match("errors", template_ids=["t1", "t2"]) == ["i2"] and match("errors", services=["nginx"]) == []
+    assert index.nearest_incidents(vectors[2], 1, "m") == [("i3", pytest.approx(1.0, abs=1e-5))]
+    assert set(nearest(0)) == {"i1", "i2", "i3"} and nearest(0)[0] == "i1"
+    assert nearest(0, hosts=["db2", "web1"], to_ns=T0 + 3 * DAY) == ["i2"]
+    assert index.nearest_incidents(vectors[2], 1, "other model") == []
+    assert [(model, ids) for model, ids, _ in index.incident_vectors()] == [("m", ["i1", "i2", "i3"])]
+    changed = found_incidents()[0]
+    changed.title, changed.hypotheses = "All is well", []
+    index.put_incidents([changed])
+    assert match("disk") == ["i3"] and match("well") == ["i1"]
+
+
+def test_words_and_meaning_are_fused_alike(index: Index) -> None:
+    """The hybrid ranking of both indices is the same, ties included: both halves are exact."""
+    index.put_incidents(found_incidents())
+    index.put_incident_vectors(["i1", "i2", "i3"], np.eye(3, 16, dtype=np.float32), "m")
+    asked = np.array([[0.2, 0.4, 0.9] + [0.0] * 13], np.float32)[0]
+    meaning = [name for name, _ in index.nearest_incidents(asked / np.linalg.norm(asked), 3, "m")]
+    said = [name for name, _ in index.matching_incidents("disk", 3)]
+    assert (meaning, said) == (["i3", "i2", "i1"], ["i1", "i3"])
+    fused = fuse([meaning, said])
+    assert [name for name, _ in fused] == ["i3", "i1", "i2"]
+    assert fused[0][1] == pytest.approx(1 / 61 + 1 / 62)
 
 
 # --- metrics ---------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from logsense.keys import KeyStore
 from logsense.server import Server
 from logsense.tenants import Tenants, callers_space
 from logsense.workers import Workers
+from tests.e2e.places import LONG_KINDS, Place, placed
 
 # No models: they would take minutes to load on a busy machine, and tenants do not need them.
 NO_MODELS = {"embeddings": {"model": "none", "sha256": "00"}}
@@ -55,8 +56,15 @@ def lines(marker: str, *, broken: bool) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(tmp_path_factory: pytest.TempPathFactory, place: Place) -> Path:
     return tmp_path_factory.mktemp("tenants") / "data"
+
+
+@pytest.fixture(scope="module", params=LONG_KINDS)
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Where all tenants' lines go: a folder each, or one real Elasticsearch with indices of their own."""
+    with placed(request.param, request, tmp_path_factory.mktemp("place")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +84,9 @@ def as_(keys: dict[str, str], who: str, tenant: str = "") -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def client(data: Path, keys: dict[str, str]) -> Iterator[TestClient]:
+def client(data: Path, keys: dict[str, str], place: Place) -> Iterator[TestClient]:
     """A server that holds the lines of both, analysed."""
-    made = server(data)
+    made = server(data, **place.settings.tables)
     one = TestClient(made.app(lambda: None), base_url="http://localhost", follow_redirects=False)
     for tenant, marker in MARKER.items():
         body = lines(marker, broken=tenant == "red")
@@ -91,7 +99,7 @@ def client(data: Path, keys: dict[str, str]) -> Iterator[TestClient]:
         assert one.post("/api/v2/alerts", json=alert, headers=as_(keys, tenant)).status_code == 200
         point = {"name": f"queue.{marker}", "host": "app1", "value": 3, "labels": {"note": marker}}
         assert one.post("/api/v1/metrics", json=[point], headers=as_(keys, tenant)).status_code == 200
-    workers = Workers(data, settings(), models=False)
+    workers = Workers(data, settings(**place.settings.tables), models=False)
     deadline = time.monotonic() + 120
     red, blue = (made.tenants.workspace(t) for t in ("red", "blue"))
     workers.run_until(
@@ -265,10 +273,12 @@ def test_a_session_of_the_pages_belongs_to_its_keys_tenant(client: TestClient, k
     assert session.get("/templates", headers={**HTML, "x-scope-orgid": "red"}).status_code == 403
 
 
-def test_commands_show_one_tenant(client: TestClient, data: Path) -> None:
+def test_commands_show_one_tenant(client: TestClient, data: Path, place: Place, tmp_path: Path) -> None:
+    config = tmp_path / "logsense.toml"
+    config.write_text(place.toml, encoding="utf-8")
     for tenant, marker in (*MARKER.items(), ("default", "")):
         for command in ("templates", "doctor", "incidents", "forecast"):
-            options = ["--data", str(data), "--json", "--tenant", tenant]
+            options = ["--data", str(data), "--json", "--tenant", tenant, "--config", str(config)]
             shown = CliRunner().invoke(command_line, [command, *options])
             assert [t for t, m in MARKER.items() if m in shown.output] in ([], [tenant]), command
             assert marker in shown.output or command != "templates"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import json
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import logsense.index.database
+import logsense.index.elastic.bulk
 import logsense.index.rows
 import logsense.index.shards
 import logsense.pipeline
@@ -42,6 +44,17 @@ POINTS = (
     ("logsense.pipeline:Pipeline.commit", "after", 2),
     ("logsense.spool.reader:SpoolReader.checkpoint", "before", 2),
     ("logsense.spool.reader:SpoolReader.checkpoint", "after", 3),
+)
+
+#: The same where the index is in Elasticsearch: requests under way, written but not refreshed, refreshed.
+ELASTIC_POINTS = (
+    ("logsense.pipeline:Pipeline._step_index", "after", 2),
+    ("logsense.index.elastic.bulk:Bulk._launch", "after", 1),
+    ("logsense.index.elastic.bulk:Bulk._send", "after", 2),
+    ("logsense.index.elastic.bulk:Bulk.flush", "after", 1),
+    ("logsense.index.elastic.store:Store.commit", "before", 2),
+    ("logsense.index.elastic.store:Store.commit", "after", 2),
+    *POINTS[6:],
 )
 
 
@@ -75,14 +88,14 @@ def accept(data: Path, first: int) -> None:
     spool.close()
 
 
-def work(data: Path, point: str = "", when: str = "", number: int = 0) -> None:
+def work(data: Path, tables: dict[str, Any], point: str = "", when: str = "", number: int = 0) -> None:
     """Empty the spool, a commit a batch; with a point, die there."""
     if point:
         module, _, path = point.partition(":")
         kind, _, name = path.partition(".")
         owner = getattr(sys.modules[module], kind)
         setattr(owner, name, dying(getattr(owner, name), when, number))
-    settings = Settings({"spool": {"segment_bytes": SEGMENT}, "worker": {"batch_lines": BATCH}})
+    settings = Settings({"spool": {"segment_bytes": SEGMENT}, "worker": {"batch_lines": BATCH}, **tables})
     worker = Worker(data, settings, models=False)
     while worker.step():
         worker.commit()
@@ -104,15 +117,15 @@ def in_child(do: Callable[..., None], *arguments: Any) -> int:
 
 def main() -> int:
     """One data folder lives through all deaths; new records come before each."""
-    data = Path(sys.argv[1])
+    data, tables = Path(sys.argv[1]), json.loads(sys.argv[2])
     logsense.pipeline.model_in_use(data)  # imports the libraries of the model here rather than in each child
-    for number, point in enumerate(POINTS):
+    for number, point in enumerate(ELASTIC_POINTS if tables else POINTS):
         in_child(accept, data, number * RECORDS)
-        status = in_child(work, data, *point)
+        status = in_child(work, data, tables, *point)
         if status != -signal.SIGKILL:
             print(f"{point} was not reached: {status}", file=sys.stderr)
             return 1
-    return in_child(work, data)
+    return in_child(work, data, tables)
 
 
 if __name__ == "__main__":

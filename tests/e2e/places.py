@@ -57,6 +57,8 @@ def placed(kind: str, request: pytest.FixtureRequest, folder: Path, url: str = "
     yield Place(kind, settings, toml)
     index = open_index(folder, settings, writer=False)
     assert isinstance(index, ElasticIndex)
+    index._store.drop(index._store._names(f"{options['prefix']}.*"))  # those of other tenants than the default one
+    index._store.client.ask("DELETE", f"/_index_template/{options['prefix']}.*")
     remove(index)
     index.close()
 

@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.e2e.places import LONG_KINDS, Place
 from tests.e2e.running import Running
 from tests.notify.conftest import Inbox, inbox
 
@@ -23,14 +26,15 @@ def alert(status: str = "firing") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_alert_to_incident_to_people(tmp_path: Path, inbox: Inbox) -> None:
+@pytest.mark.parametrize("place", LONG_KINDS, indirect=True)
+def test_alert_to_incident_to_people(tmp_path: Path, inbox: Inbox, place: Place) -> None:
     settings = (
         "[worker]\nlateness_s = 0.5\n[notify]\nsettle_s = 0.5\nevery_s = 0.2\npage_url = 'https://logs.example.org'\n"
         f"[[notify.channel]]\nname = 'hook'\ntype = 'webhook'\nurl = '{inbox.url}'\n"
     )
     body = json.dumps({"version": "4", "status": "firing", "alerts": [alert()]}).encode()
     headers = {"Content-Type": "application/json"}
-    with Running(tmp_path / "data", settings=settings) as server:
+    with Running(tmp_path / "data", settings=settings + place.toml) as server:
         for _ in range(3):  # senders repeat it as long as it lasts
             assert server.request("POST", "/api/v1/alerts", body, headers)[0] == 200
         server.kill()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.places import Place
 from tests.e2e.running import Running, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults")]
@@ -20,8 +21,8 @@ IDLE = 2000
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    made = Running(tmp_path_factory.mktemp("faults") / "data")
+def server(tmp_path_factory: pytest.TempPathFactory, module_place: Place) -> Iterator[Running]:
+    made = Running(tmp_path_factory.mktemp("faults") / "data", settings=module_place.toml)
     made.ports = {name: free_port() for name in ("relp", "lines")}  # type: ignore[attr-defined]
     with made.config.open("a") as config:
         config.write("\n[ports]\n" + "".join(f"{k} = {v}\n" for k, v in made.ports.items()))  # type: ignore[attr-defined]

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from logsense.index import EmbeddedIndex
+from logsense.config import Settings
 from logsense.record import Query
+from tests.e2e.places import LONG_KINDS, Place
 from tests.e2e.running import Running
 from tests.e2e.senders import ALL, Load, counted, with_ports
 
@@ -47,12 +48,14 @@ def kill(server: Running, kind: str, data: Path) -> str:
     return kind
 
 
-def kill_and_count(folder: Path, *, kills: int, seed: int, pause_s: float, longest_s: float) -> tuple[Load, int, int]:
+def kill_and_count(
+    folder: Path, place: Place, *, kills: int, seed: int, pause_s: float, longest_s: float
+) -> tuple[Load, int, int]:
     """(the load, lost, doubled) after ``kills`` times ``kill -9`` while every protocol sends without a break."""
     dice = random.Random(seed)
     ports, settings = with_ports()
     data = folder / "data"
-    server = Running(data, settings=settings)
+    server = Running(data, settings=settings + place.toml)
     server.start(60)
     load = Load(server, ports, pause_s=pause_s)
     load.start()
@@ -69,7 +72,7 @@ def kill_and_count(folder: Path, *, kills: int, seed: int, pause_s: float, longe
         load.finish()
         server.kill()
         server.log.close()
-    index = EmbeddedIndex(data / "index", writer=False)
+    index = place.reader(data)
     found = counted(index.scan(Query()))
     index.close()
     acknowledged = set().union(*load.acknowledged.values())
@@ -82,14 +85,16 @@ def kill_and_count(folder: Path, *, kills: int, seed: int, pause_s: float, longe
 
 
 @pytest.mark.xdist_group("kills")
-def test_five_kills_lose_and_double_nothing(tmp_path: Path) -> None:
-    load, lost, doubled = kill_and_count(tmp_path, kills=5, seed=5, pause_s=0.5, longest_s=1.0)
+@pytest.mark.parametrize("place", LONG_KINDS, indirect=True)
+def test_five_kills_lose_and_double_nothing(tmp_path: Path, place: Place) -> None:
+    load, lost, doubled = kill_and_count(tmp_path, place, kills=5, seed=5, pause_s=0.5, longest_s=1.0)
     assert (lost, doubled) == (0, 0)
     assert all(load.acknowledged[name] for name in ALL if name != "syslog"), load.acknowledged
 
 
 @pytest.mark.slow
 def test_a_hundred_kills_during_a_mixed_load(tmp_path: Path) -> None:
-    load, lost, doubled = kill_and_count(tmp_path, kills=100, seed=int(time.time()), pause_s=0.25, longest_s=3.0)
+    place = Place("embedded", Settings(), "")
+    load, lost, doubled = kill_and_count(tmp_path, place, kills=100, seed=int(time.time()), pause_s=0.25, longest_s=3.0)
     assert (lost, doubled) == (0, 0)
     assert load.total() > 20_000

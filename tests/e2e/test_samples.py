@@ -82,6 +82,20 @@ def test_every_sentence_has_a_chinese_wording(all_three: Workspace) -> None:
     assert unknown == []
 
 
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("who is trying to guess passwords", "Password guessing"),
+        ("no space left on a disk", "Disk full"),
+        ("host names cannot be looked up", "Names are not resolved"),
+        ("how to bake bread", ""),
+    ],
+)
+def test_incidents_are_found_by_what_they_mean(all_three: Workspace, question: str, expected: str) -> None:
+    found = [row["title"] for row in all_three.incidents(text=question)]
+    assert found[:1] == [] if not expected else found[0].startswith(expected), found
+
+
 def test_a_quiet_time_says_that_nothing_was_found(all_three: Workspace) -> None:
     from logsense.timefmt import parse_time
 

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.e2e.places import LONG_KINDS, Place
 from tests.e2e.running import Running
 
 JSON = {"Content-Type": "application/json"}
@@ -22,8 +25,9 @@ def until(ask: Callable[[], Any], what: str, timeout_s: float = 120) -> Any:
     raise AssertionError(f"{what} did not come within {timeout_s} s")
 
 
-def test_edits_reach_a_running_worker_and_survive_a_kill(tmp_path: Path) -> None:
-    with Running(tmp_path / "data") as server:
+@pytest.mark.parametrize("place", LONG_KINDS, indirect=True)
+def test_edits_reach_a_running_worker_and_survive_a_kill(tmp_path: Path, place: Place) -> None:
+    with Running(tmp_path / "data", settings=place.toml) as server:
 
         def send(*messages: str) -> None:
             rows = [{"@timestamp": time.time(), "message": m, "host.name": "web1"} for m in messages]

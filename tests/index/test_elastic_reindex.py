@@ -43,6 +43,7 @@ def fill(data: Path, settings: Settings) -> list[LogRecord]:
     index.put_template_vectors(["t1", "t2"], np.eye(2, 8, dtype=np.float32), "model/a")
     index.put_signals([Signal("s1", "log.rate", T0, T0 + 1, 4.0)])
     index.put_incidents([Incident("i1", "t", "open", "high", T0, T0 + 5)])
+    index.put_incident_vectors(["i1"], np.eye(1, 8, dtype=np.float32), "model/a")
     index.add_action(Action("i1", "ack", T0 + 1, by="ann"))
     index.put_forecasts([Forecast("f1", "h", T0, 60, 0.5, "m", True)])
     index.put_source_stats({"tail:x": {"accepted": 1200}})
@@ -77,6 +78,7 @@ def test_there_and_back_with_an_interruption(
     assert list(index.scan(Query())) == records
     assert index.metric_series("h", "cpu{core=0}", None, None) == [(T0 + n, n / 3) for n in range(50)]
     assert index.nearest_templates(np.eye(1, 8, dtype=np.float32)[0], 1, "model/a") == [("t1", 1.0)]
+    assert index.nearest_incidents(np.eye(1, 8, dtype=np.float32)[0], 1, "model/a") == [("i1", 1.0)]
     assert [a.by for a in index.incidents()[0].actions] == ["ann"]
     assert index.source_stats() == {"tail:x": {"accepted": 1200}}
     index.close()

@@ -16,7 +16,9 @@ from logsense.index.elastic.metrics import Metrics
 from logsense.index.elastic.options import ElasticOptions
 from logsense.index.elastic.state import State
 from logsense.index.elastic.store import Store
+from logsense.index.elastic.vectors import Finder
 from logsense.index.embedded import writer_lock
+from logsense.index.finding import Recent, rarest
 from logsense.index.vectors import TemplateCatalog
 from logsense.record import Action, Forecast, Hit, Incident, LogRecord, MetricPoint, Query, Signal, Template
 
@@ -52,8 +54,11 @@ class ElasticIndex:
             raise
         self._state = State(self._store)
         self._catalog = TemplateCatalog(self._state)
+        self._templates, self._incidents = Finder(self._store, "templates"), Finder(self._store, "incidents")
         self._lines = Lines(self._store, self._catalog)
+        self._templates_of = Recent(lambda query: self._lines.terms(self._lines.plan(query), "template_id"))
         self._metrics = Metrics(self._store)
+        self._state.renew(self._store.outdated)
         self._retained_at = -_RETENTION_EVERY_S
 
     def close(self) -> None:
@@ -69,6 +74,7 @@ class ElasticIndex:
     def commit(self) -> None:
         self._store.commit()
         self._lines.committed()
+        self._templates_of.forget()
         if self.options.retention_days and time.monotonic() - self._retained_at >= _RETENTION_EVERY_S:
             self._retained_at = time.monotonic()
             self.retain(time.time_ns())
@@ -98,14 +104,17 @@ class ElasticIndex:
 
     def terms(self, query: Query, field: str, size: int = 10) -> list[tuple[str, int]]:
         """Most frequent first, equals by name. Merged templates count as their survivor."""
-        counts = self._lines.terms(self._lines.plan(query), field)
-        if field == "template_id":
-            merged: Counter[str] = Counter()
-            survivors = self._catalog.survivors()
-            for template_id, count in counts.items():
-                merged[survivors.get(template_id, template_id)] += count
-            counts = merged
+        counts = self._counts(query, field)
         return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[: max(0, size)]
+
+    def rare_terms(self, query: Query, field: str, *, most: int = 1, size: int = 10) -> list[tuple[str, int]]:
+        if field == "template_id":  # a few thousand, and a family of aliases is rare or not as a whole
+            return rarest(self._counts(query, field), most, size)
+        return rarest(self._lines.rare_terms(self._lines.plan(query), field, most), most, size)
+
+    def _counts(self, query: Query, field: str) -> Counter[str]:
+        counts = self._lines.terms(self._lines.plan(query), field)
+        return self._catalog.merged(counts) if field == "template_id" else counts
 
     def time_range(self) -> tuple[int, int] | None:
         return self._lines.time_range()
@@ -116,10 +125,10 @@ class ElasticIndex:
         self._state.put_templates(templates)
 
     def put_template_vectors(self, ids: Sequence[str], vectors: np.ndarray, model: str) -> None:
-        self._state.put_vectors(ids, vectors, model)
+        self._templates.put(ids, vectors, model)
 
     def template_vectors(self) -> Iterator[tuple[str, list[str], np.ndarray]]:
-        return self._state.vectors()
+        return self._templates.each()
 
     def get_template(self, template_id: str) -> Template | None:
         found = self._state.get_templates([template_id])
@@ -128,14 +137,24 @@ class ElasticIndex:
     def templates(self, ids: Sequence[str] | None = None) -> list[Template]:
         return self._state.all_templates() if ids is None else self._state.get_templates(ids)
 
-    def nearest_templates(self, vector: np.ndarray, k: int, model: str) -> list[tuple[str, float]]:
-        best: dict[str, float] = {}
-        # as many more as could turn out to be another name of one that was found
-        for template_id, cosine in self._state.nearest(vector, k + self._catalog.aliases(), model) if k > 0 else ():
-            survivor = self._catalog.survivor(template_id)
-            if len(best) < k:
-                best.setdefault(survivor, cosine)
-        return list(best.items())
+    def nearest_templates(
+        self, vector: np.ndarray, k: int, model: str, within: Query | None = None
+    ) -> list[tuple[str, float]]:
+        among = self._templates_within(within)
+        return self._catalog.resolved(self._templates.nearest(vector, self._most(k), model, among), k)
+
+    def matching_templates(self, text: str, k: int, within: Query | None = None) -> list[tuple[str, float]]:
+        return self._catalog.resolved(self._templates.match(text, self._most(k), self._templates_within(within)), k)
+
+    def _most(self, k: int) -> int:
+        """As many more as could turn out to be another name of one that was found."""
+        return k + self._catalog.aliases() if k > 0 else 0
+
+    def _templates_within(self, within: Query | None) -> set[str] | None:
+        """Ids of the templates that hold lines of this query, under every name they have."""
+        if within is None:
+            return None
+        return self._catalog.families(self._templates_of(within))
 
     # metrics
 
@@ -168,6 +187,23 @@ class ElasticIndex:
 
     def incidents(self, from_ns: int | None = None, to_ns: int | None = None, limit: int = 200) -> list[Incident]:
         return self._state.incidents(from_ns, to_ns, limit)
+
+    def put_incident_vectors(self, ids: Sequence[str], vectors: np.ndarray, model: str) -> None:
+        self._incidents.put(ids, vectors, model)
+
+    def incident_vectors(self) -> Iterator[tuple[str, list[str], np.ndarray]]:
+        return self._incidents.each()
+
+    def nearest_incidents(
+        self, vector: np.ndarray, k: int, model: str, within: Query | None = None
+    ) -> list[tuple[str, float]]:
+        return self._incidents.nearest(vector, k, model, self._incidents_within(within))
+
+    def matching_incidents(self, text: str, k: int, within: Query | None = None) -> list[tuple[str, float]]:
+        return self._incidents.match(text, k, self._incidents_within(within))
+
+    def _incidents_within(self, within: Query | None) -> list[str] | None:
+        return None if within is None else self._state.incidents_within(within)
 
     def add_action(self, action: Action) -> None:
         self._state.add_action(action)

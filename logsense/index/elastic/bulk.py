@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -46,16 +47,18 @@ Outcome = tuple[list[Operation], list[Operation], IndexUnavailable | None]
 class Bulk:
     """A buffer of operations in front of ``_bulk``. Used from one thread.
 
-    While one request is on its way (in a thread of its own) the next one is filled. There is never more than one, so
-    writes arrive in their order.
+    While some requests are on their way (each in a thread of its own) the next one is filled, so that the server has
+    work on more than one core. A request waits for those under way that name one of its ids: writes to one document
+    arrive in their order, and those to different documents need none.
     """
 
     def __init__(self, client: Client, options: ElasticOptions, dead_letters: str) -> None:
         self._client, self._options, self._dead_letters = client, options, dead_letters
         self._waiting: list[Operation] = []
         self._bytes = 0
-        self._sender = ThreadPoolExecutor(1, "elasticsearch-bulk")
-        self._under_way: tuple[list[Operation], Future[Outcome]] | None = None
+        self._senders = ThreadPoolExecutor(options.parallel_requests, "elasticsearch-bulk")
+        self._under_way: deque[tuple[list[Operation], Future[Outcome]]] = deque()
+        self._flying: set[str] = set()
         self.batch = min(options.batch_documents, options.max_batch_documents)
         #: Indices that were written to since ``touched`` was emptied; their searches need a refresh.
         self.touched: set[str] = set()
@@ -67,13 +70,10 @@ class Bulk:
         self._bytes += operation.size
         if len(self._waiting) >= self.batch or self._bytes >= self._options.max_batch_mb * 2**20:
             try:
-                clean = self._collect()
+                clean = self._launch()
             except IndexUnavailable:
                 clean = False
-            if clean:
-                part = self._cut()
-                self._under_way = part, self._sender.submit(self._send, part)
-            else:
+            if not clean:
                 self.flush()
 
     def flush(self) -> None:
@@ -81,10 +81,7 @@ class Bulk:
         attempt = 0
         while self._under_way or self._waiting:
             try:
-                if self._under_way is None:
-                    part = self._cut()
-                    self._under_way = part, self._sender.submit(self._send, part)
-                clean = self._collect()
+                clean = self._launch() if self._waiting else self._collect()
                 why = self._why or IndexUnavailable("Elasticsearch takes no more writes now", where=self._client.where)
             except IndexUnavailable as error:
                 clean, why = False, error
@@ -96,40 +93,56 @@ class Bulk:
 
     def close(self) -> None:
         """Give up what was not flushed."""
-        self._sender.shutdown(wait=True, cancel_futures=True)
+        self._senders.shutdown(wait=True, cancel_futures=True)
 
-    def _cut(self) -> list[Operation]:
-        """The next request's operations, taken out of the buffer."""
+    def _launch(self) -> bool:
+        """Send the next request as soon as it may go. False when some of an earlier one must be sent again first."""
+        while len(self._under_way) >= self._options.parallel_requests:
+            if not self._collect():
+                return False
+        count = self._next()
+        while self._under_way and any(operation.id in self._flying for operation in self._waiting[:count]):
+            if not self._collect():
+                return False
+        part, self._waiting = self._waiting[:count], self._waiting[count:]
+        self._bytes -= sum(operation.size for operation in part)
+        self.touched.update(operation.index for operation in part)
+        self._flying.update(operation.id for operation in part)
+        self._under_way.append((part, self._senders.submit(self._send, part)))
+        return True
+
+    def _next(self) -> int:
+        """How many operations of the buffer make the next request."""
         count = size = 0
         for operation in self._waiting[: self.batch]:
             if count and size + operation.size > self._options.max_batch_mb * 2**20:
                 break
             count, size = count + 1, size + operation.size
-        part, self._waiting = self._waiting[:count], self._waiting[count:]
-        self._bytes = sum(operation.size for operation in self._waiting)
-        self.touched.update(operation.index for operation in part)
-        return part
+        return count
 
     def _collect(self) -> bool:
-        """Wait for the request under way. False when some of it must be sent again; that is back in the buffer."""
-        if self._under_way is None:
-            return True
-        part, request = self._under_way
+        """Wait for the oldest request. False when some of it must be sent again; that is back in the buffer."""
+        part, request = self._under_way[0]
         try:
             again, letters, self._why = request.result()
         except BaseException:
-            self._under_way = None
             self._shrink()
+            self._landed()
             self._back(part)
             raise
-        self._under_way = None
+        self._landed()
         self.rejected += len(letters)
         self._back(again)
         for letter in letters:
             self._waiting.append(letter)
+            self._bytes += letter.size
         if again:
             self._shrink()
         return not again
+
+    def _landed(self) -> None:
+        part, _ = self._under_way.popleft()
+        self._flying.difference_update(operation.id for operation in part)
 
     def _back(self, part: list[Operation]) -> None:
         """In front of what was added since: the order of writes to one document is kept."""
@@ -137,7 +150,7 @@ class Bulk:
         self._bytes += sum(operation.size for operation in part)
 
     def _send(self, part: list[Operation]) -> Outcome:
-        """Send one request. Runs in the sender's thread and changes nothing here but the batch size."""
+        """Send one request. Runs in a sender's thread and changes nothing here but the batch size, a mere hint."""
         body: list[bytes] = []
         for operation in part:
             body.append(operation.action)

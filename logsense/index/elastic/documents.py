@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
-from logsense.index.base import clean, facts, id_key, key, level_name, pack, to_json
+from logsense.index.base import DAY_NS, clean, facts, id_key, key, level_name, pack, to_json
 from logsense.index.elastic.mappings import ECS
 from logsense.index.text import camel_parts, words
 from logsense.record import LogRecord
@@ -32,13 +33,24 @@ def clamp(time_ns: int) -> int:
 
 def day(time_ns: int, *, monthly: bool = False) -> str:
     """``2026.11.24``, the suffix of daily indices, or ``2026.11``."""
-    return (_EPOCH + timedelta(seconds=clamp(time_ns) // SECOND)).strftime("%Y.%m" if monthly else "%Y.%m.%d")
+    name = _day(clamp(time_ns) // DAY_NS)
+    return name[:-3] if monthly else name
+
+
+@lru_cache(maxsize=1024)
+def _day(number: int) -> str:
+    return (_EPOCH + timedelta(days=number)).strftime("%Y.%m.%d")
 
 
 def date(time_ns: int) -> str:
     """RFC 3339 with nanoseconds, cut to what ``date_nanos`` can hold (1970 to 2262)."""
     seconds, rest = divmod(min(max(time_ns, 0), INT64 - SECOND), SECOND)
-    return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
+    return f"{_second(seconds)}.{rest:09}Z"
+
+
+@lru_cache(maxsize=4096)  # lines come in nearly the order of their times: most share their second with the last
+def _second(seconds: int) -> str:
+    return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}"
 
 
 def document_id(item: str) -> str:

@@ -22,6 +22,10 @@ OLDEST = [{"logsense.time_ns": "asc"}, {"event.id": "asc"}]
 MS = 1_000_000
 #: Values of one field that are counted exactly (``search.max_buckets`` is 65,536).
 _ALL_TERMS = 60_000
+#: ``rare_terms`` allows no more lines a value.
+_MOST_RARE = 100
+#: Share of rare values that it may miss (it forgets by a cuckoo filter); the finest that Elasticsearch allows.
+_PRECISION = 0.00001
 #: How long a reader may use the word frequencies of an earlier question; they only weigh words.
 _FREQUENCY_S = 5.0
 _MAX_WORDS = 500  # of one question whose frequency is asked
@@ -171,6 +175,36 @@ class Lines:
         buckets = self._store.search("logs", body).get("aggregations", {}).get("top", {}).get("buckets", [])
         return Counter({str(bucket["key"]): int(bucket["doc_count"]) for bucket in buckets})
 
+    def rare_terms(self, parts: Plan, field: str, most: int) -> Counter[str]:
+        """Lines per value of those values that at most ``most`` lines hold, and perhaps some that more hold."""
+        if field not in FIELDS or most < 1:
+            return Counter()
+        if most > _MOST_RARE:
+            return self._all_terms(parts, field)
+        spec = {"field": FIELDS[field], "max_doc_count": most, "precision": _PRECISION}
+        body = {"query": compile_plan(parts), "size": 0, "track_total_hits": False,
+                "aggs": {"rare": {"rare_terms": spec}}}  # fmt: skip
+        try:
+            buckets = self._store.search("logs", body).get("aggregations", {}).get("rare", {}).get("buckets", [])
+        except Refused as error:
+            if not _too_many(error):
+                raise
+            return self._all_terms(parts, field)
+        return Counter({str(bucket["key"]): int(bucket["doc_count"]) for bucket in buckets})
+
+    def _all_terms(self, parts: Plan, field: str) -> Counter[str]:
+        """Lines per value of all values, however many, in pages."""
+        counts: Counter[str] = Counter()
+        spec: dict[str, Any] = {"sources": [{"value": {"terms": {"field": FIELDS[field]}}}], "size": WINDOW}
+        while True:
+            body = {"query": compile_plan(parts), "size": 0, "track_total_hits": False,
+                    "aggs": {"all": {"composite": spec}}}  # fmt: skip
+            answer = self._store.search("logs", body).get("aggregations", {}).get("all", {})
+            counts.update({str(b["key"]["value"]): int(b["doc_count"]) for b in answer.get("buckets", [])})
+            if len(answer.get("buckets", [])) < WINDOW:
+                return counts
+            spec["after"] = answer["after_key"]
+
     def time_range(self) -> tuple[int, int] | None:
         ends: list[int] = []
         for sort in (OLDEST, NEWEST):
@@ -186,6 +220,10 @@ def bucketed(step_ns: int, ask: Callable[[], list[Any]]) -> list[Any] | None:
     try:
         return ask()
     except Refused as error:
-        if "too_many_buckets" not in error.kind + error.text:
+        if not _too_many(error):
             raise
         return None
+
+
+def _too_many(error: Refused) -> bool:
+    return "too_many_buckets" in error.kind + error.text

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 #: Raised with every change; a template of a higher version (a newer logsense) is left as it is.
-VERSION = 1
+VERSION = 2
 
 KEYWORD: dict[str, Any] = {"type": "keyword", "ignore_above": 1024}
 LONG: dict[str, Any] = {"type": "long", "ignore_malformed": True}
@@ -68,7 +68,7 @@ LOGS: dict[str, Any] = {
     "logsense.more": STORED,
     "logsense.words": WORDS,
     "logsense.parts": {"type": "text", "analyzer": "whitespace", "norms": False, "index_options": "docs"},
-    "logsense.facts": {"type": "keyword"},
+    "logsense.facts": {"type": "keyword", "doc_values": False},  # filtered on, never sorted or counted
     **dict.fromkeys(_KEYWORDS, KEYWORD),
     **dict.fromkeys(_LONGS, LONG),
     **dict.fromkeys(_IPS, IP),
@@ -91,7 +91,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "templates": {
         **_DATA, "event.id": {"type": "keyword"}, "message": {"type": "text", "norms": False}, "service.name": KEYWORD,
         "log.level": KEYWORD, "logsense.count": LONG, "logsense.alias_of": KEYWORD, "logsense.keywords": KEYWORD,
-        "event.start": DATE, "@timestamp": DATE,
+        "event.start": DATE, "@timestamp": DATE, "logsense.words": WORDS,
     },
     "signals": {
         **_DATA, **_SPAN, "event.id": {"type": "keyword"}, "event.kind": KEYWORD, "message": {"type": "text"},
@@ -102,6 +102,7 @@ KINDS: dict[str, dict[str, Any]] = {
         **_DATA, **_SPAN, "event.id": {"type": "keyword"}, "message": {"type": "text"}, "host.name": KEYWORD,
         "service.name": KEYWORD, "logsense.status": KEYWORD, "logsense.severity": KEYWORD, "logsense.score": DOUBLE,
         "logsense.cause": {"type": "text"}, "logsense.summary": {"type": "text"}, "logsense.pipeline": KEYWORD,
+        "logsense.template_id": KEYWORD, "logsense.words": WORDS,
     },
     "actions": {
         **_DATA, "@timestamp": DATE, "event.id": {"type": "keyword"}, "logsense.incident_id": {"type": "keyword"},
@@ -120,19 +121,18 @@ KINDS: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 
-#: Never read back, so not kept in the stored document.
-UNSTORED = ["logsense.words", "logsense.parts", "logsense.facts"]
+#: The worker refreshes what it wrote with every commit; refreshing by the clock as well costs a sixth of the writing.
+NO_REFRESH = "-1"
 #: Kinds with an index a day, and kinds with an index a month.
 DAILY, MONTHLY = ("logs", "metrics"), ("signals", "forecasts")
 
 
 def index_template(prefix: str, kind: str, replicas: str) -> dict[str, Any]:
     """The composable index template of one kind."""
-    settings: dict[str, Any] = {"number_of_shards": 1}
+    settings: dict[str, Any] = {"number_of_shards": 1, "refresh_interval": NO_REFRESH}
     settings |= {"number_of_replicas": int(replicas)} if replicas.isdigit() else {"auto_expand_replicas": replicas}
     mappings: dict[str, Any] = {"dynamic": False, "date_detection": False, "properties": KINDS[kind]}
     if kind == "logs":
-        mappings["_source"] = {"excludes": UNSTORED}
         settings["mapping.total_fields.limit"] = 500
     dated = kind in DAILY + MONTHLY
     template: dict[str, Any] = {"settings": settings, "mappings": mappings}
@@ -148,8 +148,9 @@ def index_template(prefix: str, kind: str, replicas: str) -> dict[str, Any]:
 
 
 def vectors_index(dims: int) -> dict[str, Any]:
-    """Settings of a template-vector index; ``flat`` compares exactly, which for 10^4 vectors takes milliseconds."""
+    """Settings of an index of vectors; ``flat`` compares exactly, which for 10^4 vectors takes milliseconds."""
     vector = {"type": "dense_vector", "dims": dims, "index": True, "similarity": "cosine",
               "index_options": {"type": "flat"}}  # fmt: skip
     properties = {"event.id": {"type": "keyword"}, "logsense.model": KEYWORD, "logsense.vector": vector}
-    return {"mappings": {"dynamic": False, "properties": properties}, "settings": {"number_of_shards": 1}}
+    settings = {"number_of_shards": 1, "refresh_interval": NO_REFRESH}
+    return {"mappings": {"dynamic": False, "properties": properties}, "settings": settings}

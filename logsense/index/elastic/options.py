@@ -37,6 +37,8 @@ class ElasticOptions:
     max_batch_documents: int = 10_000
     #: Bytes of one bulk request at most, in MiB.
     max_batch_mb: int = 8
+    #: Bulk requests under way at once. Each keeps one core of the server busy; a cluster of many nodes can take more.
+    parallel_requests: int = 3
     #: Longest pause between two attempts in seconds; they begin at 0.2 s, double, and are jittered.
     max_backoff_s: float = 30.0
     #: Attempts of a question (search, pages, API) before it is answered with "index unavailable".
@@ -64,6 +66,6 @@ class ElasticOptions:
             raise ValueError("ca_file and fingerprint exclude each other")
         sizes = (self.batch_documents, self.max_batch_documents, self.max_batch_mb, self.indexed_chars)
         times = (self.timeout_s, self.read_timeout_s, self.max_backoff_s)
-        numbers = (*sizes, *times, self.stored_chars, self.read_attempts)
+        numbers = (*sizes, *times, self.stored_chars, self.read_attempts, self.parallel_requests)
         if min(numbers) <= 0 or self.retention_days < 0:
             raise ValueError("times, sizes and attempts must be above zero, retention_days zero or above")

@@ -1,4 +1,4 @@
-"""Templates and their vectors, signals, incidents, actions, forecasts and counters.
+"""Templates, signals, incidents, actions, forecasts and counters.
 
 Each document keeps its record as JSON text (``logsense.data``) beside the fields that are searched and shown by
 Kibana, so a record comes back exactly and a field added to it needs no new mapping.
@@ -6,28 +6,22 @@ Kibana, so a record comes back exactly and a field added to it needs no new mapp
 
 from __future__ import annotations
 
-import hashlib
-import itertools
-import re
+import sys
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import orjson
 
 from logsense.index.base import clean, from_dict, id_key, key, to_json
 from logsense.index.elastic.documents import clamp, date, day, document_id
-from logsense.index.elastic.mappings import vectors_index
-from logsense.index.elastic.query import between
-from logsense.index.elastic.store import PAGE, WINDOW, Store
-from logsense.record import Action, Forecast, Hypothesis, Incident, Sentence, Signal, Template
-
-if TYPE_CHECKING:
-    import numpy as np
+from logsense.index.elastic.query import any_of, between
+from logsense.index.elastic.store import PAGE, Store
+from logsense.index.finding import incident_words, template_words
+from logsense.record import Action, Forecast, Hypothesis, Incident, Query, Sentence, Signal, Template
 
 DATA = ["logsense.data"]
-_MAX_DIMS = 4096
 _COUNTER_S = 0.5
 
 
@@ -36,6 +30,13 @@ class State:
         self._store = store
         self._words: dict[str, list[Any]] | None = None
         self._counters: dict[str, tuple[int, float]] = {}  # name -> value, and until when it need not be asked again
+
+    def renew(self, kinds: Sequence[str]) -> None:
+        """Write again what an older logsense wrote, so that it has the fields of this one."""
+        if "templates" in kinds:
+            self.put_templates(self.all_templates())
+        if "incidents" in kinds:
+            self.put_incidents(self.incidents(None, None, sys.maxsize))
 
     # templates
 
@@ -52,6 +53,7 @@ class State:
                 "message": clean(item.text)[:32_000], "service.name": key(item.service), "log.level": key(item.level),
                 "logsense.count": clamp(item.count), "logsense.alias_of": key(item.alias_of),
                 "logsense.keywords": [key(str(word)) for word in item.keywords[:100]],
+                "logsense.words": " ".join(template_words(item)),
             }  # fmt: skip
             self._store.put("templates", item.id, document)
         if changed:
@@ -84,54 +86,6 @@ class State:
         found = self._store.get_many("templates", list(ids))
         rows = {item: from_dict(Template, orjson.loads(row["logsense.data"])) for item, row in found.items()}
         return [rows[item] for item in ids if item in rows]
-
-    # vectors
-
-    def _vectors(self, model: str, dims: int) -> str:
-        slug = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")[:60]
-        digest = hashlib.sha256(clean(model).encode()).hexdigest()[:8]  # other models may have the same slug
-        return f"vectors-{slug}-{digest}-{dims}"
-
-    def put_vectors(self, ids: Sequence[str], vectors: np.ndarray, model: str) -> None:
-        import numpy as np
-
-        matrix = np.ascontiguousarray(vectors, dtype=np.float32)
-        if matrix.ndim != 2 or not 0 < matrix.shape[1] <= _MAX_DIMS or not len(ids):
-            return
-        kind = self._vectors(model, matrix.shape[1])
-        name = self._store.name(kind)
-        if self._store.client.ask("GET", f"/{name}/_settings") is None:
-            self._store.client.ask("PUT", f"/{name}", vectors_index(matrix.shape[1]))
-        for item, row in zip(ids, matrix, strict=True):
-            if np.isfinite(row).all() and row.any():
-                document = {"event.id": id_key(item), "logsense.model": key(model), "logsense.vector": row}
-                self._store.put(kind, item, document | {"logsense.data": to_json(item).decode()})
-
-    def vectors(self) -> Iterator[tuple[str, list[str], np.ndarray]]:
-        import numpy as np
-
-        order = [{"_index": "asc"}, {"event.id": "asc"}]
-        rows = self._store.pages("vectors-*", {"match_all": {}}, order)
-        for model, group in itertools.groupby(rows, key=lambda row: row["logsense.model"]):
-            while part := list(itertools.islice(group, PAGE)):
-                ids = [orjson.loads(row["logsense.data"]) for row in part]
-                yield model, ids, np.array([row["logsense.vector"] for row in part], np.float32)
-
-    def nearest(self, vector: np.ndarray, k: int, model: str) -> list[tuple[str, float]]:
-        """(template id, cosine), best first, as stored: aliases are the caller's."""
-        import numpy as np
-
-        query = np.asarray(vector, dtype=np.float32).reshape(-1)
-        if k <= 0 or not np.isfinite(query).all() or not query.any():
-            return []
-        kind = self._vectors(model, query.shape[0])
-        self._store.settle(kind)
-        count = min(k, WINDOW)
-        knn = {"field": "logsense.vector", "query_vector": query.tolist(), "k": count, "num_candidates": count,
-               "filter": {"term": {"logsense.model": key(model)}}}  # fmt: skip
-        hits = self._store.search(kind, {"knn": knn, "size": count, "_source": DATA})["hits"]["hits"]
-        length = float(np.linalg.norm(query))
-        return [(orjson.loads(h["_source"]["logsense.data"]), (2 * h["_score"] - 1) * length) for h in hits]
 
     # what the analysis found
 
@@ -167,6 +121,8 @@ class State:
                 "logsense.severity": item.severity, "logsense.score": item.score, "logsense.pipeline": item.pipeline,
                 "logsense.cause": clean(item.hypotheses[0].title) if item.hypotheses else "",
                 "logsense.summary": [clean(sentence.text) for sentence in item.summary],
+                "logsense.template_id": [key(t) for t in item.template_ids],
+                "logsense.words": " ".join(incident_words(item)),
             }  # fmt: skip
             self._store.put("incidents", item.id, document)
 
@@ -179,6 +135,19 @@ class State:
         order = [{"logsense.start_ns": "desc"}, {"event.id": "desc"}]
         query = {"bool": {"filter": _overlap(from_ns, to_ns)}}
         return self._with_actions(list(self._store.pages("incidents", query, order, max(0, limit), DATA)))
+
+    def incidents_within(self, within: Query) -> list[str]:
+        """Ids of those that meet the filters (``finding.applies``)."""
+        self._store.settle("incidents")
+        filters = _overlap(within.from_ns, within.to_ns)
+        for field, values in (
+            ("host.name", within.hosts), ("service.name", within.services), ("logsense.pipeline", within.pipelines),
+            ("logsense.template_id", within.template_ids),
+        ):  # fmt: skip
+            if values:
+                filters.append(any_of(field, [key(value) for value in values]))
+        rows = self._store.pages("incidents", {"bool": {"filter": filters}}, [{"event.id": "asc"}], source=DATA)
+        return [str(orjson.loads(row["logsense.data"])["id"]) for row in rows]
 
     def _with_actions(self, rows: Sequence[dict[str, Any]]) -> list[Incident]:
         nested = {"hypotheses": Hypothesis, "summary": Sentence}

@@ -30,6 +30,8 @@ class Store:
         self.client = Client(options, patient=writer, waiting=waiting)
         self.bulk = Bulk(self.client, options, self.name("dead-letters"))
         self._unsettled: set[str] = set()
+        #: Kinds whose one index an older logsense made: it has the new fields now, its documents do not.
+        self.outdated: list[str] = []
         if writer:
             self._install()
 
@@ -46,9 +48,16 @@ class Store:
             name = self.name(kind)
             known = self.client.ask("GET", f"/_index_template/{name}", params={"filter_path": "**.version"})
             versions = [t["index_template"].get("version", 0) for t in (known or {}).get("index_templates", [])]
-            if not versions or max(versions) < VERSION:
-                self.client.ask("PUT", f"/_index_template/{name}", index_template(self.options.prefix, kind,
-                                                                                 self.options.replicas))  # fmt: skip
+            if versions and max(versions) >= VERSION:
+                continue
+            if versions and kind not in DAILY + MONTHLY:
+                fields = {"properties": KINDS[kind]}
+                if self.client.ask("PUT", f"/{name}/_mapping", fields, {"allow_no_indices": "true"}) is not None:
+                    self.outdated.append(kind)
+            # last: an upgrade that is interrupted begins again
+            self.client.ask(
+                "PUT", f"/_index_template/{name}", index_template(self.options.prefix, kind, self.options.replicas)
+            )
 
     # --- writing --------------------------------------------------------------------------------
 
