@@ -14,6 +14,16 @@ Name = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9_]
 Time = str | int | float
 
 
+class ModelItem(Shape):
+    """A version of a model in the store."""
+
+    name: str
+    version: str
+    in_use: bool = False
+    created: str | None = ""
+    card: dict[str, Any] = {}
+
+
 class FailureBody(BaseModel):
     """One failure. Sent again with the same id it is changed, so the end may come later."""
 

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Path, Request
 from logsense.api import examples
 from logsense.api import model_shapes as shapes
 from logsense.api.examples import answers
+from logsense.api.model_shapes import ModelItem
 from logsense.api.respond import Json
-from logsense.api.schemas import ModelItem
 from logsense.workspace import Workspace
 
 _Name = Annotated[str, Path(max_length=80, description="Name of the model")]

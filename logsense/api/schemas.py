@@ -473,16 +473,6 @@ class SourceHealth(Shape):
     advice: str = ""
 
 
-class ModelItem(Shape):
-    """A version of a model in the store."""
-
-    name: str
-    version: str
-    in_use: bool = False
-    created: str | None = ""
-    card: dict[str, Any] = {}
-
-
 class ReadinessProblem(Shape):
     """What holds it up, since when, and what to do about it."""
 

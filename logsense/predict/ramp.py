@@ -66,8 +66,7 @@ def find(values: NDArray[np.float64], step_s: float) -> Ramp | None:
     if len(known) < MIN_POINTS:
         return None
     # a value is the mean of its step, so it is half a step old at the step's end
-    t: Floats = ((known - (len(values) - 0.5)) * step_s).astype(np.float64)
-    v: Floats = values[known].astype(np.float64)
+    t, v = ((known - (len(values) - 0.5)) * step_s).astype(np.float64), values[known].astype(np.float64)
     if -t[-1] > 3.5 * max(step_s, float(np.median(np.diff(t)))):
         return None  # it stopped reporting
     size = len(v)

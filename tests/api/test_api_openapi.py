@@ -115,7 +115,7 @@ def test_page_lists_every_operation(client: TestClient) -> None:
         (examples.SERIES, schemas.SeriesItem),
         (examples.OVERVIEW, schemas.Overview),
         (examples.SOURCE, schemas.SourceHealth),
-        (examples.MODEL, schemas.ModelItem),
+        (examples.MODEL, model_shapes.ModelItem),
         (examples.READY, schemas.Readiness),
         (model_shapes.FAILURE, model_shapes.FailureItem),
         (model_shapes.KEPT, model_shapes.FailuresKept),
