@@ -87,9 +87,9 @@ def show_staged(result: fs.Score, paths: Sequence[Path]) -> None:
         any(host == h and begin <= at <= end + 30 * fs.SECOND for h, begin, end in events.get(recording, []))
         for recording, host, at, _ in result.false
     )
-    print(f"{'':22} {inside} of them in {sum(map(len, events.values()))} staged harmless look-alikes; "
-          f"elsewhere {len(result.false) - inside}: "
-          f"{per_day(len(result.false) - inside, result.quiet_days)}")  # fmt: skip
+    count, others = sum(map(len, events.values())), len(result.false) - inside
+    rate = per_day(others, result.quiet_days)
+    print(f"{'':22} {inside} of them in {count} staged harmless look-alikes; elsewhere {others}: {rate}")
 
 
 def _median(values: Sequence[float], unit: str) -> str:
