@@ -105,6 +105,24 @@ def test_state_survives_a_restart_at_any_tick_and_with_new_series() -> None:
     assert expected
 
 
+def test_a_row_that_has_a_new_owner_keeps_nothing_of_the_old_one_over_a_restart() -> None:
+    options = MetricAnomalyOptions(course_ticks=60, course_probation=20)
+    gone, late = swing(200), np.full(200, np.nan)
+    gone[100:] = np.nan
+    late[190:] = 3.0
+    series = {SeriesKey("h", "gone"): gone, SeriesKey("h", "late"): late, SeriesKey("h", "x"): swing(200)}
+    one, other, db = Courses(options, NO_FLOOR), Courses(options, NO_FLOOR), sqlite3.connect(":memory:")
+    for begin in range(0, 200, 10):
+        feed(one, {key: v[begin : begin + 10] for key, v in series.items()}, begin)
+        one.save(db)
+    other.load(db)
+    db.close()
+    for key, row in one.rows.items():
+        expected = one.novelty.history(np.array([row]), 60)
+        assert np.array_equal(other.novelty.history(np.array([other.rows[key]]), 60), expected, equal_nan=True)
+    assert set(other.rows) == {SeriesKey("h", "late"), SeriesKey("h", "x")}
+
+
 def test_a_pause_is_no_anomaly_and_a_series_that_is_gone_is_forgotten() -> None:
     values = swing(500)
     values[300:340] = np.nan
