@@ -28,9 +28,7 @@ def save(courses: Courses, db: sqlite3.Connection) -> None:
     if courses.changed:
         keys = [[key.host, key.name, row] for key, row in courses.rows.items()]
         _put(db, "keys", json.dumps({"keys": keys, "rows": novelty.rows}).encode())
-        # Rows changed owners: what earlier columns hold of them belongs to others.
-        db.execute("DELETE FROM metric_course_ticks")
-        courses.saved_ticks, courses.changed = 0, False
+        courses.changed = False
     new = min(courses.ticks - courses.saved_ticks, novelty.used)
     for back in range(new, 0, -1):
         body = novelty.column(-back).astype(_COLUMN).tobytes()

@@ -26,6 +26,7 @@ from logsense.detect.windows import SECOND, SeriesKey, Window
 from logsense.record import Signal
 
 LONGEST_TICKS = 12  # an alarm is told again for so long; then its course is the new normal
+LEVEL_TICKS = 6  # one that was told so often, and is still far from where it was, is a change point
 MUTED_TICKS, MUTED_SHARE = 60, 0.06  # no second alarm of a series for so long, or this share of its life
 REFIT_TICKS = 12  # between two fits of a host's model
 LEAST_METRICS = 5  # a host with fewer speaks through its single series
@@ -178,7 +179,8 @@ class Courses:
         value = float(tick.values[row])
         usual = float(self.novelty.middle[row] + self.novelty.first[row])
         alarm = self.alarms.get(key)
-        if alarm is not None and alarm.start_ns == start and alarm.ticks == LONGEST_TICKS - 1:
+        lasting = alarm is not None and alarm.start_ns == start and alarm.ticks >= LEVEL_TICKS
+        if alarm is not None and lasting and abs(value - alarm.before) > self.novelty.spread[row]:
             text = (
                 f"{key.name} stays at a new level of about {plain_number(value)}, before {plain_number(alarm.before)}"
             )

@@ -115,11 +115,15 @@ class Novelty:
         return self._columns[:, self.used + back]
 
     def restore(self, columns: list[np.ndarray]) -> None:
-        """Take up columns that ``column`` gave, oldest first; those of fewer rows are filled up."""
+        """Take up columns that ``column`` gave, oldest first, after the numbers; those of fewer rows are filled up.
+
+        What a column holds from before a series began was another's, whose row it has now.
+        """
         columns = columns[-self.kept :]
         self._columns[:], self.used = FAR, len(columns)
         for number, column in enumerate(columns):
             self._columns[: len(column), number] = column[: self.rows]
+            self._columns[self.count < self.used - number, number] = FAR
 
     # -- scoring (no state is changed) -----------------------------------------------------------------
 
