@@ -3,6 +3,8 @@
 Records that came together are kept together, column by column (all messages, then all hosts, …; times as
 differences), compressed with zstd. That takes a third of what compressing line by line takes. A pointer is
 ``block offset * SLOTS + slot``. A block is ``crc32 u32, length u32, zstd(JSON list of columns)``; older ones are zlib.
+Columns of lists and mappings are one text each, a row's JSON a line: a hit is one row of hundreds, and making the
+objects of all of them was most of what it cost. Older blocks hold the objects themselves.
 
 One writer appends; any number of readers read what a committed pointer names. A crash leaves at most unnamed
 bytes at the end, which nothing points to. Deleted records keep their bytes until the shard is dropped.
@@ -25,10 +27,10 @@ from typing import Any
 
 import orjson
 
-from logsense.index.base import DIFFERENCE_COLUMNS, Row, to_json
+from logsense.index.base import DIFFERENCE_COLUMNS, NESTED_COLUMNS, Row, to_json
 
 SLOTS = 1024
-#: Estimated characters at which a block is closed: a hit costs one block's decompression (some 0.2 ms).
+#: Estimated characters at which a block is closed: a hit costs reading one block (about a millisecond).
 BLOCK_CHARS = 64 * 1024
 _ROW_CHARS = 100  # what a row holds beside its message, roughly
 #: A sixth of the time that zlib's usual level takes, and smaller; level 7 gains another tenth for five times the time.
@@ -78,7 +80,10 @@ class RowWriter:
         for at in DIFFERENCE_COLUMNS:
             column = columns[at]
             columns[at] = [column[0], *(later - earlier for earlier, later in itertools.pairwise(column))]
-        payload = _zstd().compress(to_json(columns), LEVEL)
+        stored: list[Any] = list(columns)
+        for at in NESTED_COLUMNS:
+            stored[at] = b"\n".join([to_json(value) for value in columns[at]]).decode()
+        payload = _zstd().compress(to_json(stored), LEVEL)
         self._file.write(_HEAD.pack(zlib.crc32(payload), len(payload)) + payload)
         self._offset += _HEAD.size + len(payload)
         self._rows, self._chars = [], 0
@@ -94,13 +99,34 @@ class RowWriter:
         self._file.close()
 
 
+class _Block:
+    """The columns of one block; rows are made when they are asked for."""
+
+    def __init__(self, columns: list[Any]) -> None:
+        for at in DIFFERENCE_COLUMNS:
+            columns[at] = list(itertools.accumulate(map(int, columns[at])))
+        self._texts = [at for at in NESTED_COLUMNS if isinstance(columns[at], str)]
+        for at in self._texts:
+            columns[at] = columns[at].split("\n")
+        if len({len(column) for column in columns}) != 1:
+            raise RowFileError("columns of different lengths")
+        self._columns = columns
+
+    def row(self, slot: int) -> Row:
+        """Raises IndexError for a slot that is not there."""
+        values = [column[slot] for column in self._columns]
+        for at in self._texts:
+            values[at] = orjson.loads(values[at])
+        return tuple(values)
+
+
 class RowReader:
     """Reads rows by pointer. Safe from any thread."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd = os.open(path, os.O_RDONLY)
-        self._cache: OrderedDict[int, list[Row]] = OrderedDict()
+        self._cache: OrderedDict[int, _Block] = OrderedDict()
         self._lock = threading.Lock()
 
     def read(self, pointers: Sequence[int]) -> list[Row | None]:
@@ -109,12 +135,12 @@ class RowReader:
         for pointer in pointers:
             offset, slot = divmod(pointer, SLOTS)
             try:
-                rows.append(self._block(offset)[slot])
+                rows.append(self._block(offset).row(slot))
             except (OSError, RowFileError, IndexError):
                 rows.append(None)
         return rows
 
-    def _block(self, offset: int) -> list[Row]:
+    def _block(self, offset: int) -> _Block:
         with self._lock:
             if offset in self._cache:
                 self._cache.move_to_end(offset)
@@ -126,7 +152,7 @@ class RowReader:
                 self._cache.popitem(last=False)
         return block
 
-    def _load(self, offset: int) -> list[Row]:
+    def _load(self, offset: int) -> _Block:
         head = os.pread(self._fd, _HEAD.size, offset)
         if len(head) < _HEAD.size:
             raise RowFileError(f"{self._path}: no block at {offset}")
@@ -134,10 +160,7 @@ class RowReader:
         payload = os.pread(self._fd, length, offset + _HEAD.size)
         if len(payload) < length or zlib.crc32(payload) != checksum:
             raise RowFileError(f"{self._path}: damaged block at {offset}")
-        columns: list[list[Any]] = orjson.loads(_unpack(payload))
-        for at in DIFFERENCE_COLUMNS:
-            columns[at] = list(itertools.accumulate(map(int, columns[at])))
-        return list(zip(*columns, strict=True))
+        return _Block(orjson.loads(_unpack(payload)))
 
     def close(self) -> None:
         if self._fd >= 0:
