@@ -11,7 +11,7 @@ SEED ?= 1
 export TOKENIZERS_PARALLELISM = false
 export HF_HUB_OFFLINE = 1
 
-.PHONY: help demo record-shop test test-slow test-kills test-elastic fuzz test-shippers lint translations golden bench model lock clean setup
+.PHONY: help demo record-shop record-onsets eval-onsets test test-slow test-kills test-elastic fuzz test-shippers lint translations golden bench model lock clean setup
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -60,9 +60,9 @@ lint: $(VENV)/.ready ## ruff, mypy and the import contracts; mends what ruff can
 
 translations: ZH = logsense/ui/translations/zh.po
 translations: $(VENV)/.ready ## collect the words of the pages and bring their catalogues up to date
-	@$(BIN)/pybabel -q extract -F pyproject.toml -k marked --no-location --sort-output -o .messages.pot logsense/ui
+	@$(BIN)/python -m babel.messages.frontend -q extract -F pyproject.toml -k marked --no-location --sort-output -o .messages.pot logsense/ui
 	@sed '/^$$/q' $(ZH) > .zh.po # its header: pybabel would write dates into one, or leave it out
-	@$(BIN)/pybabel -q update -N --omit-header -w 110 -i .messages.pot -l zh_CN -o $(ZH)
+	@$(BIN)/python -m babel.messages.frontend -q update -N --omit-header -w 110 -i .messages.pot -l zh_CN -o $(ZH)
 	@cat $(ZH) >> .zh.po && mv .zh.po $(ZH) && rm .messages.pot
 
 golden: $(VENV)/.ready ## show how the golden files would change, then rewrite them
@@ -75,10 +75,15 @@ bench: $(VENV)/.ready ## speed beside a peer in the same run
 record-shop: $(VENV)/.ready ## record the shop of services (14 minutes) and rank the causes of what was done to it
 	@$(BIN)/python samples/record_shop.py $(SHOP) --seed $(SEED) && PYTHONPATH=. $(BIN)/python -m benchmarks.rca_shop $(SHOP) --verbose
 
+record-onsets: ## record faults that announce themselves, as root (25 minutes; SEED=1): samples/onsets/seed-$SEED.tar.xz
+	@/usr/bin/python3 samples/record_onsets.py --seed $(SEED) --minutes 19 --out samples/onsets/seed-$(SEED).tar.xz
+
+eval-onsets: $(VENV)/.ready ## forecasts of the recorded onsets beside simpler ones and chance (OTHERS=more recordings)
+	@PYTHONPATH=. $(BIN)/python -m benchmarks.forecasts --train samples/onsets/seed-1.tar.xz \
+	  --test samples/onsets/seed-2.tar.xz samples/onsets/seed-4.tar.xz samples/onsets/calm-3.tar.xz $(OTHERS)
+
 model: $(VENV)/.ready ## train the failure model that comes with logsense from the samples
-	@$(BIN)/logsense train samples/server samples/database samples/network samples/holdout/server \
-	  samples/holdout/database samples/holdout/network --holdout holdout/server --holdout holdout/database \
-	  --holdout holdout/network --into models --use
+	@$(BIN)/logsense pipeline run failure --into models
 
 lock: ## resolve requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -24,10 +24,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from benchmarks.rca_score import Answer, answer, print_answers
-from logsense.config import Settings
+from benchmarks.rca_feed import Feed
+from benchmarks.rca_score import Answer, answer, print_answers, with_citations
 from logsense.diagnosis import diagnose_range
-from logsense.pipeline import Pipeline
 from logsense.record import MetricPoint, Query, RawEvent
 from logsense.rootcause import RootcauseOptions
 
@@ -36,7 +35,6 @@ MINUTE = 60 * SECOND
 FAULT_S = 180  # a fault lasts about so long
 AFTERMATH_S = 200  # minutes that touch a fault or what follows it are not normal
 NORMAL_MINUTES = 10
-BATCH = 2000
 POD = re.compile(r"(-[0-9a-f]{6,10})?-[a-z0-9]{5}$")  # what Kubernetes adds to the name of a deployment
 
 
@@ -109,28 +107,15 @@ def evaluate_day(day: Path, normal: Path, *, logs: bool, metrics: bool, detect: 
     """Ingest one day as a server would, then diagnose each of its faults."""
     faults = read_faults(day / "faults.json")
     with tempfile.TemporaryDirectory(prefix="logsense-rca-") as data:
-        pipeline = Pipeline(Path(data), Settings({}), models=False)
+        feed = Feed(Path(data))
+        pipeline = feed.pipeline
         if logs:
-            batch: list[RawEvent] = []
-            for event in read_lines([day / "log", normal / "log"]):
-                batch.append(event)
-                if len(batch) == BATCH:
-                    pipeline.process(batch, (), replay=False)
-                    batch = []
-            pipeline.process(batch, (), replay=False)
-            pipeline.flush()
+            feed.lines(read_lines([day / "log", normal / "log"]))
         if metrics:
-            points: list[MetricPoint] = []
-            for point in read_points([day / "metric"]):
-                points.append(point)
-                if len(points) == 10 * BATCH:
-                    pipeline.process((), points, replay=False)
-                    points = []
-            pipeline.process((), points, replay=False)
+            feed.points(read_points([day / "metric"]))
         pipeline.commit(None)
         if detect:
-            pipeline.analyse()
-            pipeline.commit(None)
+            feed.analyse()
         minutes = [at for at, _ in pipeline.index.histogram(Query(), MINUTE)]
         options = RootcauseOptions(before_s=1800)  # a sample a minute: ten minutes are too few to know what is usual
         answers = []
@@ -143,7 +128,8 @@ def evaluate_day(day: Path, normal: Path, *, logs: bool, metrics: bool, detect: 
             )  # fmt: skip
             name = f"{datetime.fromtimestamp(fault.at_ns / SECOND, UTC):%m-%d %H:%M} {POD.sub('', fault.pod)}"
             result = answer(name, fault.kind, {fault.pod}, found.hypotheses)
-            answers.append(replace(result, seconds=time.process_time() - begun))
+            result = replace(result, seconds=time.process_time() - begun)
+            answers.append(with_citations(result, pipeline.index, found))
         pipeline.close()
     return answers
 

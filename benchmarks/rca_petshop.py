@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rca_score import Answer, answer, print_answers
+from benchmarks.rca_score import Answer, answer, print_answers, with_citations
 from logsense.config import Settings
 from logsense.diagnosis import diagnose_range
 from logsense.record import MetricPoint, Signal
@@ -82,9 +82,11 @@ def diagnose_issue(folder: Path, quiet: Table, calls: list[tuple[str, str]]) -> 
         found = diagnose_range(
             index, start_ns, end_ns, calls=calls, hosts=nodes, options=RootcauseOptions(before_s=10 * 86_400)
         )
+        name = "/".join(folder.parts[-3:])
+        result = answer(name, f"{folder.parts[-3]} {alert['metric']}", {cause}, found.hypotheses)
+        result = with_citations(result, index, found)
         index.close()
-    name = "/".join(folder.parts[-3:])
-    return answer(name, f"{folder.parts[-3]} {alert['metric']}", {cause}, found.hypotheses)
+    return result
 
 
 def main() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from logsense.diagnosis import Diagnosis
 from logsense.record import Hypothesis
 from logsense.rootcause import is_clear
+from logsense.stages import Index
 
 ABSENT = 99
+AROUND_NS = 60_000_000_000  # a chart is shown around the moment that is cited
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class Answer:
     score: float
     first: str
     seconds: float = 0.0  # of CPU time, for gathering, ranking and summarising
+    cited: int = 0  # evidence ids in all sentences and hypotheses
+    missing: int = 0  # of those, how many lead to nothing
 
 
 def places(hypotheses: Sequence[Hypothesis]) -> list[str]:
@@ -34,6 +39,28 @@ def answer(name: str, kind: str, truth: set[str], hypotheses: Sequence[Hypothesi
     rank = next((number for number, place in enumerate(ranked, 1) if place in truth), ABSENT)
     first = f"{hypotheses[0].kind}@{hypotheses[0].host}" if hypotheses else "nothing"
     return Answer(name, kind, rank, is_clear(hypotheses), hypotheses[0].score if hypotheses else 0.0, first)
+
+
+def with_citations(one: Answer, index: Index, found: Diagnosis) -> Answer:
+    """The answer with how many evidence ids were cited and how many of them do not exist in the index."""
+    ids = {cited for sentence in found.sentences for cited in sentence.evidence}
+    ids |= {cited for hypothesis in found.hypotheses for cited in (*hypothesis.evidence, *hypothesis.against)}
+    return replace(one, cited=len(ids), missing=sum(not exists(index, cited) for cited in ids))
+
+
+def exists(index: Index, evidence_id: str) -> bool:
+    kind, _, name = evidence_id.partition(":")
+    if kind == "line":
+        return index.get_log(name) is not None
+    if kind == "template":
+        return bool(index.templates([name]))
+    if kind == "signal":
+        return bool(index.signals(ids=[name]))
+    if kind == "metric":
+        series, _, at_ns = name.rpartition("@")
+        host, _, metric = series.partition("/")
+        return bool(index.metric_series(host, metric, int(at_ns) - AROUND_NS, int(at_ns) + AROUND_NS))
+    return False
 
 
 def print_answers(title: str, answers: Sequence[Answer], *, verbose: bool) -> None:
@@ -54,6 +81,10 @@ def print_answers(title: str, answers: Sequence[Answer], *, verbose: bool) -> No
         took = sorted(one.seconds for one in answers)
         middle, most = took[len(took) // 2] * 1000, took[-1] * 1000
         print(f"  a diagnosis takes {middle:.0f} ms of CPU (median), at most {most:.0f} ms")
+    if any(one.cited for one in answers):
+        print(
+            f"  {sum(one.cited for one in answers)} evidence ids cited, {sum(one.missing for one in answers)} missing"
+        )
     print("  the first stands …      answered   right")
     for label, mine in (
         ("clearly ahead", [one for one in answers if one.clear]),

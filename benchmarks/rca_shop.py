@@ -16,15 +16,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rca_score import Answer, answer, print_answers
-from logsense.config import Settings
+from benchmarks.rca_feed import Feed
+from benchmarks.rca_score import Answer, answer, print_answers, with_citations
 from logsense.diagnosis import diagnose_range
-from logsense.pipeline import Pipeline
 from logsense.record import Hypothesis, Incident, RawEvent
 from logsense.sources.metrics_csv import MetricsCsv, MetricsCsvOptions
 
 SECOND = 1_000_000_000
-BATCH = 2000
 AFTER_S = 12  # what a fault leaves behind is not normal
 NORMAL_S = 600
 
@@ -36,19 +34,12 @@ def read_lines(folder: Path) -> Iterator[RawEvent]:
             yield RawEvent(line, f"tail:{path.parent.name}", 0, fields, f"{path.stem}-{number:x}")
 
 
-def ingest(pipeline: Pipeline, folder: Path) -> None:
-    batch: list[RawEvent] = []
-    for event in read_lines(folder):
-        batch.append(event)
-        if len(batch) == BATCH:
-            pipeline.process(batch, (), replay=False)
-            batch = []
-    pipeline.process(batch, (), replay=False)
-    pipeline.flush()
+def ingest(feed: Feed, folder: Path) -> None:
+    feed.lines(read_lines(folder))
     for path in sorted(folder.glob("metrics/*.csv")):
         for points in MetricsCsv(MetricsCsvOptions(host=path.stem)).read(path):
-            pipeline.process((), points, replay=False)
-    pipeline.commit(None)
+            feed.points(points)
+    feed.pipeline.commit(None)
 
 
 def calm(faults: list[dict[str, Any]], before_ns: int, begun_ns: int) -> list[tuple[int, int]]:
@@ -69,10 +60,10 @@ def evaluate(folder: Path) -> tuple[list[Answer], list[Answer], int]:
     faults = labels["faults"]
     incidents: dict[str, Incident] = {}
     with tempfile.TemporaryDirectory(prefix="logsense-rca-") as data:
-        pipeline = Pipeline(Path(data), Settings({}), models=False, told=lambda i: incidents.__setitem__(i.id, i))
-        ingest(pipeline, folder)
-        pipeline.analyse()
-        pipeline.commit(None)
+        feed = Feed(Path(data), told=lambda i: incidents.__setitem__(i.id, i))
+        pipeline = feed.pipeline
+        ingest(feed, folder)
+        feed.analyse()
         asked, said = [], []
         owned: set[str] = set()
         for fault in faults:
@@ -82,7 +73,8 @@ def evaluate(folder: Path) -> tuple[list[Answer], list[Answer], int]:
                 addresses=pipeline.dependencies.places(), normal=calm(faults, start_ns, _ns(labels["start"])),
             )  # fmt: skip
             name = f"{fault['kind']} at {fault['service']}"
-            asked.append(answer(name, fault["kind"], {fault["host"]}, found.hypotheses))
+            one = answer(name, fault["kind"], {fault["host"]}, found.hypotheses)
+            asked.append(with_citations(one, pipeline.index, found))
             mine = [
                 i for i in incidents.values()
                 if i.start_ns < end_ns + AFTER_S * SECOND and (i.end_ns or i.last_ns) > start_ns and i.id not in owned

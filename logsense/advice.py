@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
 
 def doctor_rows(
-    index: Index, data: Path, intake: Mapping[str, Mapping[str, int]], channels: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
+    index: Index, data: Path, intake: Mapping[str, Mapping[str, int]], channels: Sequence[Mapping[str, Any]],
+    model: Mapping[str, Any] | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
     """Rows as ``Workspace.doctor`` describes them. ``intake`` are the counters of the process that accepts lines,
-    ``channels`` the states of those by which people are told (see ``telling.channel_states``)."""
+    ``channels`` the states of those by which people are told (see ``telling.channel_states``), ``model`` says whether
+    the one in use still fits (see ``model_fit``)."""
     problems = index_problems(index, data)
     rows: dict[str, dict[str, Any]] = {}
     refused = 0
@@ -41,4 +43,7 @@ def doctor_rows(
         if channel["trouble"]:
             told = f"People are not told here: {channel['trouble']} (tried again; `logsense notify` shows it)."
             answer.append({**doctor_row(f"notify:{channel['channel']}", {}), "advice": told})
+    if model is not None and model["fits"] is False:
+        told = f"The model in use no longer fits: {model['why']}. Train it anew: `logsense pipeline run own-history`."
+        answer.append({**doctor_row(f"model:{model['name']}/{model['version']}", {}), "advice": told})
     return answer

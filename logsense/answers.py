@@ -24,6 +24,7 @@ _COUNTED = ("host", "service", "level", "template_id", "pipeline")
 MAX_GROUPS, MAX_SCAN = 1000, 50_000
 #: Rows of a table when the question names no number.
 ROWS = 50
+_CUT = f"Only the first {MAX_SCAN:,} lines were read."
 #: Points of a series when the question names no step.
 POINTS = 60
 
@@ -32,10 +33,11 @@ def answer(index: Index, query: Query, asked: Aggregate) -> dict[str, Any]:
     """{"kind": "count|table|series|first|last|compare", "text": "…", …}; see the shape ``Answer`` of the API."""
     if asked.kind == "count":
         total = index.search(query, limit=0)[0]
-        return {"kind": "count", "value": total, "text": f"{_lines(total)} found."}
+        return {"kind": "count", "value": total, "text": _found(total)}
     if asked.kind == "distinct":
         groups, cut = _groups(index, query, asked.by)
-        text = f"{len(groups)} different {asked.by}{' among the lines that were read' if cut else ''}."
+        text = f"Different values of {asked.by}: {len(groups):,}."
+        text += f" {_CUT}" if cut else ""
         return {**_table(index, query, asked, groups, cut), "kind": "count", "value": len(groups), "text": text}
     if asked.kind == "table":
         groups, cut = _groups(index, query, asked.by)
@@ -47,8 +49,8 @@ def answer(index: Index, query: Query, asked: Aggregate) -> dict[str, Any]:
     return _end(index, query, asked.kind)
 
 
-def _lines(count: int) -> str:
-    return "No line was" if not count else "1 line was" if count == 1 else f"{count:,} lines were"
+def _found(count: int) -> str:
+    return "No line was found." if not count else "1 line was found." if count == 1 else f"{count:,} lines were found."
 
 
 def _groups(index: Index, query: Query, by: str) -> tuple[list[tuple[str, int]], bool]:
@@ -73,12 +75,16 @@ def _table(index: Index, query: Query, asked: Aggregate, groups: list[tuple[str,
     columns = [asked.by, "lines"]
     if texts:
         columns, rows = [*columns, "template"], [[*row, texts.get(row[0], "")] for row in rows]
-    limit = ""
-    if asked.least or asked.most:
-        limit = f" with {asked.least} to {asked.most} lines" if asked.most else f" with at least {asked.least} lines"
-    text = f"{len(fitting)} {asked.by} value{'' if len(fitting) == 1 else 's'}{limit}." if fitting else "Nothing found."
+    if not fitting:
+        text = "Nothing found."
+    elif asked.most:
+        text = f"Values of {asked.by} with {asked.least} to {asked.most} lines: {len(fitting):,}."
+    elif asked.least:
+        text = f"Values of {asked.by} with at least {asked.least} lines: {len(fitting):,}."
+    else:
+        text = f"Values of {asked.by}: {len(fitting):,}."
     if cut:
-        text += f" Only the first {MAX_SCAN:,} lines were read."
+        text += f" {_CUT}"
     return {"kind": "table", "by": asked.by, "columns": columns, "rows": rows, "text": text}
 
 
@@ -104,7 +110,8 @@ def _compare(index: Index, query: Query, back_s: int) -> dict[str, Any]:
     before = index.search(replace(query, from_ns=low - back, to_ns=high - back), limit=0)[0]
     rows = [[iso(low - back), iso(high - back), before], [iso(low), iso(high), now]]
     if held and low - back < held[0]:
-        text = f"{_lines(now)} found; the index begins at {iso(held[0])}, so the earlier time is not complete."
+        begins = f"The index begins at {iso(held[0])}: the earlier time is not complete."
+        text = f"{_found(now)} {begins}"
     elif before:
         text = f"{now:,} lines against {before:,}: {(now - before) / before:+.0%}."
     else:
@@ -129,4 +136,5 @@ def _end(index: Index, query: Query, kind: str) -> dict[str, Any]:
     if record is None:
         return {"kind": kind, "at": None, "hit": None, "text": "Nothing found."}
     at = iso(record.timestamp_ns)
-    return {"kind": kind, "at": at, "hit": record_dict(record), "text": f"The {kind} one was at {at}."}
+    text = f"The first one was at {at}." if kind == "first" else f"The last one was at {at}."
+    return {"kind": kind, "at": at, "hit": record_dict(record), "text": text}

@@ -129,6 +129,8 @@ SECTIONS = {
     "metric_anomaly": "logsense.detect:MetricAnomalyOptions",
     "incidents": "logsense.incidents:IncidentOptions",
     "predict": "logsense.predict:ForecastOptions",
+    "labels": "logsense.predict.options:LabelOptions",
+    "models": "logsense.refresh:RefreshOptions",
     "silence": "logsense.incidents.silences:SilenceOptions",
     "reword": "logsense.rewording:RewordOptions",
     "notify": "logsense.notify.options:NotifyOptions",
@@ -189,7 +191,7 @@ def load_settings(path: Path | None) -> Settings:
     """Read ``logsense.toml``; every section is checked now, so that a mistake stops the start."""
     if path is None:
         return Settings()
-    return check_tables(_read(path), path)
+    return check_tables(load_toml(path), path)
 
 
 def check_tables(tables: dict[str, Any], path: Path) -> Settings:
@@ -204,7 +206,7 @@ def check_tables(tables: dict[str, Any], path: Path) -> Settings:
 
 
 def load_pipeline(path: Path) -> PipelineSpec:
-    table = _read(path)
+    table = load_toml(path)
     spec: PipelineSpec = build(PipelineSpec, table, where=str(path), section="", file=path)
     if not spec.source:
         raise BadConfig(
@@ -324,7 +326,8 @@ def _resolve(path: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def load_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file. Raises ``BadConfig`` with its line where it cannot be read."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:

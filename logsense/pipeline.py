@@ -11,28 +11,27 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from logsense import registry
 from logsense.config import Settings
 from logsense.detect import FOREVER, Alerts, Window, Windows, derived_points
 from logsense.diagnosis import explain
 from logsense.enricher import BackgroundEnricher
-from logsense.errors import IndexUnavailable, LogsenseError
+from logsense.errors import IndexUnavailable
 from logsense.front import Parsed
 from logsense.incident_said import Said
 from logsense.incidents import Decisions, Estates, Incidents, Meaning, Silences, effective, similar
 from logsense.mine import EditedTemplates, Miner, ParameterFields
+from logsense.model_watch import ModelWatch, model_in_use
 from logsense.predict.forecaster import Forecaster
+from logsense.predict.stated import StatedEnds
 from logsense.predict.windows import HostWindow, TemplateCount, WindowSignal
 from logsense.record import LEVELS, Incident, LogRecord, MetricPoint, RawEvent, Signal
-
-if TYPE_CHECKING:
-    from logsense.predict.failure import FailureModel
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +107,8 @@ class Pipeline:
             settings.section("incidents"), related=self._related, similarity=self.meaning.similarity
         )
         self.forecaster = Forecaster(settings.section("predict"), model=model_in_use(data))
+        self.model_watch = ModelWatch(data)
+        self.ends = StatedEnds()
         self.enricher = BackgroundEnricher(enricher or (lambda: make_enricher(settings))) if models else None
         self.said = Said()
         if self.enricher is not None:
@@ -134,7 +135,7 @@ class Pipeline:
             self.db.execute("CREATE TABLE IF NOT EXISTS worker_state (name TEXT PRIMARY KEY, value TEXT)")
         self._stateful = (
             self.miner, self.edits, self.live.windows, *self.live.detectors, self.alerts, self.dependencies,
-            self.silences, self.incidents, self.forecaster,
+            self.silences, self.incidents, self.forecaster, self.ends,
         )  # fmt: skip
         for component in self._stateful:
             component.load(self.db)
@@ -205,6 +206,7 @@ class Pipeline:
             points = [p for p in points if p.timestamp_ns >= border]
         self.live.windows.add(records)
         self.live.windows.add_metrics(points)
+        self.ends.learn(records)
 
     def commit(self, position: str | None) -> None:
         """Make everything so far visible and durable; ``position`` is where the spool has been read to.
@@ -285,6 +287,7 @@ class Pipeline:
         Decisions of people come before. Returns how much was done: windows and decisions.
         """
         done = self._apply_decisions()
+        self.model_watch.refresh(self.forecaster)
         ended = until_ns == FOREVER
         for lane in filter(None, (self.backfill, self.live)):
             for window in lane.windows.closed(until_ns):
@@ -312,7 +315,7 @@ class Pipeline:
             self.index.put_signals(signals)
         for incident in self.incidents.update(self.silences.heard(signals), window.end_ns):
             self._fresh[incident.id] = incident
-        hosts = host_windows(window, signals)
+        hosts = host_windows(window, signals, self.ends.metrics(window.end_ns))
         if self._observe is not None:
             self._observe(hosts)
         forecasts = self.forecaster.update(hosts, (), window.end_ns)
@@ -407,24 +410,10 @@ def make_enricher(settings: Settings) -> Any:
     return Enricher(embedder, extractor, views=template_views)
 
 
-def model_in_use(data: Path) -> FailureModel | None:
-    """The failure model that is in use, or None: then forecasts extrapolate what runs out, and say so."""
-    from logsense.lifecycle.promote import load_model
-    from logsense.lifecycle.store import ModelStore
-
-    store = ModelStore(registry.model_folders(data))
-    if store.in_use("failure") is None:
-        return None
-    try:
-        return load_model(store)
-    except LogsenseError as error:
-        # Forecasts without a model are better than no pipeline; `logsense models` shows the same reason.
-        log.warning("the failure model is not used: %s", error)
-        return None
-
-
-def host_windows(window: Window, signals: Sequence[Signal]) -> list[HostWindow]:
-    """The closed window cut by host, in the forecaster's terms."""
+def host_windows(
+    window: Window, signals: Sequence[Signal], stated: Mapping[str, Mapping[str, float]]
+) -> list[HostWindow]:
+    """The closed window cut by host, in the forecaster's terms; ``stated`` are further metrics of known hosts."""
     made: dict[str, HostWindow] = {}
 
     def of(host: str) -> HostWindow:
@@ -443,4 +432,6 @@ def host_windows(window: Window, signals: Sequence[Signal]) -> list[HostWindow]:
     for signal in signals:
         if signal.host:
             of(signal.host).signals.append(WindowSignal(signal.kind, signal.score, signal.metric))
+    for host in made.keys() & stated.keys():
+        made[host].metrics.update(stated[host])
     return list(made.values())

@@ -186,7 +186,11 @@ class Incident:
 
 @dataclass(slots=True)
 class Forecast:
-    """P(failure of ``host`` within ``horizon_s`` after ``made_ns``); ``reasons`` are (text, weight)."""
+    """P(failure of ``host`` within ``horizon_s`` after ``made_ns``); ``reasons`` are (text, weight).
+
+    Where a time to a limit is foreseen, ``metric`` is what reaches it, ``eta_s`` when after ``made_ns``, and
+    ``eta_low_s`` to ``eta_high_s`` the range that is believed (None: open). ``alarm`` says that an alarm is on.
+    """
 
     id: str
     host: str
@@ -198,6 +202,11 @@ class Forecast:
     pipeline: str = ""
     state: str = "ok"  # or "not_enough_history"
     reasons: list[tuple[str, float]] = field(default_factory=list)
+    metric: str = ""
+    eta_s: float | None = None
+    eta_low_s: float | None = None
+    eta_high_s: float | None = None
+    alarm: bool = False
 
 
 @dataclass(slots=True)

@@ -28,6 +28,7 @@ from logsense.doors import open_ports
 from logsense.errors import BadConfig, LogsenseError
 from logsense.feed import make_tail
 from logsense.keys import KeyStore
+from logsense.refresh import keep_fresh
 from logsense.telling import make_notifier
 from logsense.tenancy import DEFAULT
 from logsense.tenants import CallersIntake, Tenants, callers_space
@@ -121,6 +122,7 @@ class Server:
             tasks.append(asyncio.create_task(self.watch_worker(), name="worker"))
             for task in tasks:
                 task.add_done_callback(self._ended)
+            tasks.append(asyncio.create_task(self.keep_models_fresh(), name="models"))
             self.notifier.start()
             ready()
             try:
@@ -178,6 +180,11 @@ class Server:
             self.say(f"worker ended with {code}; starting it again in {wait:.0f} s (nothing accepted is lost)")
             await asyncio.sleep(wait)
             wait = min(wait * 2, 30.0)
+
+    async def keep_models_fresh(self) -> None:
+        """Train anew where people have reported or judged enough that is new, tenant by tenant."""
+        every_s = self.settings.section("models").check_every_s
+        await keep_fresh(lambda: [space.desk.refresh_if_due() for space in self.tenants.all()], every_s)
 
     async def stop_worker(self) -> None:
         if self.worker is None or self.worker.returncode is not None:

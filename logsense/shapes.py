@@ -66,7 +66,8 @@ def forecast_dict(forecast: Forecast) -> dict[str, Any]:
     return {
         "id": forecast.id, "host": forecast.host, "made": iso(forecast.made_ns), "horizon_s": forecast.horizon_s,
         "probability": round(forecast.probability, 4), "calibrated": forecast.calibrated, "state": forecast.state,
-        "model": forecast.model, "pipeline": forecast.pipeline,
+        "model": forecast.model, "pipeline": forecast.pipeline, "alarm": forecast.alarm, "metric": forecast.metric,
+        "eta_s": forecast.eta_s, "eta_low_s": forecast.eta_low_s, "eta_high_s": forecast.eta_high_s,
         "reasons": [{"text": text, "weight": round(weight, 3)} for text, weight in forecast.reasons],
     }  # fmt: skip
 

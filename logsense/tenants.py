@@ -75,12 +75,18 @@ class Tenants:
                 self._connect(name)
             return self._spaces[name]
 
+    def all(self) -> list[Workspace]:
+        """Those that have been asked for since the start, the default tenant first."""
+        with self._lock:
+            return [space for name, space in self._spaces.items() if name]
+
     def _nobody(self) -> Workspace:
         if "" not in self._spaces:
             place = self.data / NOBODY
             settings = Settings()  # embedded, and empty: an index on a server would have to be asked
             _make_index(place, settings)
             self._spaces[""] = Workspace(place, settings, beside=self._spaces[tenancy.DEFAULT])
+            self._spaces[""].desk.writable = False
         return self._spaces[""]
 
     def _connect(self, name: str) -> None:

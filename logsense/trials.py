@@ -1,4 +1,4 @@
-"""The life of models and measuring against labels, on recordings: what the CLI's train, evaluate … call.
+"""Measuring against the labels of recordings, and reading recordings for training (see ``model_runs``).
 
 A recording is a folder with ``labels.json`` (injected faults and quiet times), laid out as the pipeline of
 its scenario says. It goes through the same pipeline as live data does.
@@ -13,21 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from logsense import registry
 from logsense.config import Settings, shipped
 from logsense.errors import BadInput
 from logsense.feed import Ingest, add_recording, find_pipeline
 from logsense.incidents.scoring import Report, Score, read_labels, score
-from logsense.lifecycle.dataset import Dataset, Recording, build_dataset
-from logsense.lifecycle.evaluate import evaluate
-from logsense.lifecycle.promote import load_model
-from logsense.lifecycle.promote import promote as promote_model
-from logsense.lifecycle.promote import rollback as rollback_model
-from logsense.lifecycle.run import Run, collect, deploy, fit, preprocess
-from logsense.lifecycle.run import score as score_model
-from logsense.lifecycle.store import ModelStore
-from logsense.lifecycle.train import TrainOptions
-from logsense.predict.failure import FailureModel
+from logsense.lifecycle.dataset import Recording
 from logsense.predict.labels import Failure
 from logsense.predict.windows import HostWindow
 from logsense.record import Incident
@@ -86,85 +76,6 @@ def evaluate_samples(folders: Iterable[Path], settings: Settings, progress: Prog
     return {"scenarios": scenarios, "total": _total([r for _, r, _ in reports])}
 
 
-def train(
-    folders: Sequence[Path], settings: Settings, into: Path, name: str, *, holdout: Sequence[str] = (),
-    use: bool = False, progress: Progress | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    """Collect, preprocess, train, evaluate on what is held out, and store; the card as a dict.
-
-    ``use`` puts the model in use in ``into`` unless something speaks against it; "decision" says which.
-    """
-    spec = find_pipeline(str(read_label_file(folders[0])["scenario"]))
-    tell = progress or (lambda what, done, total: None)
-    store = ModelStore([into])
-    options = TrainOptions(name=name)
-    if holdout:
-        from dataclasses import replace
-
-        options = replace(options, split=replace(options.split, holdout=tuple(holdout)))
-    run = Run(
-        (_recording(play(f, settings, progress)) for f in folders),
-        store,
-        forecast=settings.over(spec.settings).section("predict"),
-        options=options,
-        progress=lambda what, share: tell(what, share, 1.0),
-    )
-    steps = (collect, preprocess, fit, score_model, deploy) if use else (collect, preprocess, fit, score_model)
-    for step in steps:
-        step(run)
-    assert run.trained is not None
-    if not use:
-        store.save(run.trained.card, run.trained.model.to_artefact())
-    decision = run.decision.to_dict() if run.decision else None
-    return {**run.trained.card.to_dict(), "decision": decision}
-
-
-def evaluate_model(
-    version: str,
-    folders: Sequence[Path],
-    settings: Settings,
-    data: Path,
-    name: str,
-    *,
-    progress: Progress | None = None,
-) -> dict[str, Any]:
-    """A stored version on recordings, beside the baselines."""
-    store = ModelStore(registry.model_folders(data))
-    model = load_model(store, name, version)
-    return evaluate(model, _dataset(folders, settings, model, progress)).to_dict()
-
-
-def promote(
-    data: Path,
-    settings: Settings,
-    name: str,
-    version: str,
-    *,
-    folders: Sequence[Path] | None = None,
-    force: bool = False,
-) -> dict[str, Any]:
-    """Put a version in use unless it does worse on ``folders`` (default: the held-out samples)."""
-    store = ModelStore(registry.model_folders(data))
-    held_out = folders or [f for f in default_recordings() if f.parent.name == "holdout"] or default_recordings()
-    dataset = _dataset(held_out, settings, load_model(store, name, version), None)
-    decision = promote_model(store, name, version, dataset, force=force)
-    text = (
-        f"{name} {version} is in use: {decision.why}."
-        if decision.promoted
-        else (f"{name} {version} was not promoted: {decision.why}. --force does it all the same.")
-    )
-    return {**decision.to_dict(), "text": text}
-
-
-def rollback(data: Path, name: str) -> dict[str, Any]:
-    decision = rollback_model(ModelStore(registry.model_folders(data)), name)
-    return {**decision.to_dict(), "text": f"{name} {decision.version} is in use again (before: {decision.before})."}
-
-
-def models(data: Path | None) -> list[dict[str, Any]]:
-    return [entry.to_dict() for entry in ModelStore(registry.model_folders(data)).entries()]
-
-
 def read_label_file(folder: Path) -> dict[str, Any]:
     path = folder / "labels.json"
     try:
@@ -195,14 +106,10 @@ def failures_of(labels: dict[str, Any]) -> list[Failure]:
     ]  # fmt: skip
 
 
-def _recording(played: Played) -> Recording:
+def recording(folder: Path, settings: Settings, progress: Progress | None = None) -> Recording:
+    """A recording in the terms of training: its windows and the failures of its labels."""
+    played = play(folder, settings, progress)
     return Recording(played.name, played.windows, failures_of(played.labels))
-
-
-def _dataset(folders: Iterable[Path], settings: Settings, model: FailureModel, progress: Progress | None) -> Dataset:
-    """Recordings in the terms of ``model``: its steps, look-backs and horizon."""
-    recordings = (_recording(play(f, settings, progress)) for f in folders)
-    return build_dataset(recordings, model.options(settings.section("predict")))
 
 
 def _scenario(name: str, report: Report, incidents: dict[str, Incident]) -> dict[str, Any]:

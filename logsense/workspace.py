@@ -17,6 +17,7 @@ from logsense import handling, registry
 from logsense.alive import worker_state
 from logsense.catalog import CatalogReader
 from logsense.config import Settings
+from logsense.desk import Desk
 from logsense.errors import BadInput, LogsenseError, NotFound
 from logsense.explorer import Explorer
 from logsense.record import Incident, LogRecord, Query
@@ -55,6 +56,7 @@ class Workspace:
         self.settings = settings or Settings()
         self.index: Index = registry.open_index(data, self.settings, writer=False)
         self.explorer = Explorer(self.index, data)
+        self.desk = Desk(self.index, data, self.settings, beside.data if beside else data)  # the life of models
         self._searcher: Searcher | None = None
         self._embedder: Any = None
         self._searches_with: Any = None
@@ -71,6 +73,7 @@ class Workspace:
             threading.Thread(target=self._load_embedder, name="load-embedder", daemon=True).start()
 
     def close(self) -> None:
+        self.desk.close()
         self.index.close()
 
     # -- search -------------------------------------------------------------------------------------------------
@@ -404,7 +407,7 @@ class Workspace:
         "advice": "what to do about it, '' when all is well"}. What holds up the index is a row ``index``."""
         from logsense.advice import doctor_rows
 
-        return doctor_rows(self.index, self.data, self.intake_stats(), self.channels())
+        return doctor_rows(self.index, self.data, self.intake_stats(), self.channels(), self.desk.fit())
 
     def ready(self) -> dict[str, Any]:
         """{"ready": bool, "checks": {"index": "ok|down: why|waiting: why", "worker": "ok|starting|down: why",
@@ -423,9 +426,7 @@ class Workspace:
 
     def models(self) -> list[dict[str, Any]]:
         """{"name", "version", "in_use", "created", "card": {…}}."""
-        from logsense.lifecycle.store import ModelStore
-
-        return [entry.to_dict() for entry in ModelStore(registry.model_folders(self.data)).entries()]
+        return self.desk.models()
 
     # -- helpers ------------------------------------------------------------------------------------------------
 

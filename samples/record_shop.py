@@ -2,10 +2,10 @@
 
     python samples/record_shop.py OUT --seed 1 --repeat 2
 
-Real processes that call each other over HTTP on the loopback, each behind a relay that stands for its network, under
-a steady mix of three kinds of requests. Written: ``OUT/logs/<host>/<service>.log``, ``OUT/metrics/<host>.csv`` (a row
-every two seconds: CPU, memory and disk of the process from /proc, requests, errors and latency as the service counts
-them) and ``OUT/labels.json``. Needs no root and no network; a fault takes a minute with the calm after it.
+Real processes that call each other over HTTP on the loopback, a relay between any two that stands for the network,
+under a steady mix of three kinds of requests. Written: ``OUT/logs/<host>/<service>.log``, ``OUT/metrics/<host>.csv``
+(a row every two seconds: CPU, memory and disk of the process from /proc, requests, errors and latency as the service
+counts them) and ``OUT/labels.json``. Needs no root and no network; a fault takes a minute with the calm after it.
 """
 
 from __future__ import annotations
@@ -48,12 +48,13 @@ FAULTS = {
     "memory": list(SERVICES),
     "disk": [name for name in SERVICES if name != "frontend"],
     "delay": [name for name in SERVICES if name != "frontend"],
+    "egress": list(SERVICES),
     "error": list(SERVICES),
     "crash": [name for name in SERVICES if name != "frontend"],
 }
 MIX = ["browse", "browse", "cart", "checkout"]
 FAULT_S, CALM_S, EVERY_S = 25, 35, 2.0
-DELAY_S = 0.12
+DELAYS_S = (0.05, 0.12, 0.4)
 
 
 class Shop:
@@ -61,23 +62,34 @@ class Shop:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.ports = {name: (free_port(), free_port()) for name in SERVICES}  # (own, of the relay before it)
+        self.ports = {name: free_port() for name in SERVICES}
+        self.relays = {(name, called): free_port() for name in SERVICES for called in SERVICES[name]}
         self.processes: dict[str, subprocess.Popen] = {}
         self.links = [
-            subprocess.Popen([sys.executable, str(HERE / "link.py"), str(far), str(own), str(folder / f"{name}.delay")])
-            for name, (own, far) in self.ports.items()
-        ]
+            subprocess.Popen([sys.executable, str(HERE / "link.py"), str(port), str(self.ports[called]),
+                              str(self.link(name, called))])
+            for (name, called), port in self.relays.items()
+        ]  # fmt: skip
         for name in SERVICES:
             self.start(name)
 
+    def link(self, name: str, called: str) -> Path:
+        """The file that says how slow the network between them is."""
+        return self.folder / f"{name}-{called}.delay"
+
     def start(self, name: str) -> None:
-        called = [f"{other}={self.ports[other][1]}" for other in SERVICES[name]]
-        command = [sys.executable, str(HERE / "shop_service.py"), name, str(self.ports[name][0]), str(self.folder)]
+        called = [f"{other}={self.relays[name, other]}" for other in SERVICES[name]]
+        command = [sys.executable, str(HERE / "shop_service.py"), name, str(self.ports[name]), str(self.folder)]
         self.processes[name] = subprocess.Popen([*command, *called])
 
-    def set(self, kind: str, name: str) -> None:
-        if kind == "delay":
-            (self.folder / f"{name}.delay").write_text(str(DELAY_S), encoding="ascii")
+    def set(self, kind: str, name: str, delay_s: float) -> None:
+        if kind in ("delay", "egress"):
+            # "delay": the network before it, both ways. "egress": what leaves it, its answers and its calls.
+            for one, called in self.relays:
+                there = delay_s * (one == name if kind == "egress" else called == name)
+                back = delay_s * (called == name)
+                if there or back:
+                    self.link(one, called).write_text(f"{there} {back}", encoding="ascii")
         elif kind == "crash":
             self.processes[name].kill()
             self.processes[name].wait()
@@ -85,8 +97,9 @@ class Shop:
             (self.folder / f"{name}.fault").write_text(kind, encoding="ascii")
 
     def clear(self, kind: str, name: str) -> None:
-        for ending in ("delay", "fault"):
-            (self.folder / f"{name}.{ending}").unlink(missing_ok=True)
+        (self.folder / f"{name}.fault").unlink(missing_ok=True)
+        for one, called in self.relays:
+            self.link(one, called).unlink(missing_ok=True)
         if kind == "crash":
             self.start(name)
 
@@ -108,7 +121,7 @@ def customers(shop: Shop, stop: threading.Event, seed: int, rate: float) -> list
 
     def shopping(rng: random.Random) -> None:
         while not stop.is_set():
-            url = f"http://127.0.0.1:{shop.ports['frontend'][0]}/{rng.choice(MIX)}"
+            url = f"http://127.0.0.1:{shop.ports['frontend']}/{rng.choice(MIX)}"
             try:
                 asked = urllib.request.Request(url, headers={"X-Request-ID": uuid.UUID(int=rng.getrandbits(128)).hex})
                 with urllib.request.urlopen(asked, timeout=20) as answer:
@@ -161,7 +174,7 @@ class Meter:
 
     def counters(self, name: str) -> dict[str, float]:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.shop.ports[name][0]}/metrics", timeout=1) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.shop.ports[name]}/metrics", timeout=1) as answer:
                 return dict(json.loads(answer.read()))
         except (OSError, ValueError):
             return {}
@@ -185,10 +198,13 @@ def plan(seed: int, repeat: int) -> list[tuple[str, str]]:
     return todo
 
 
-def record(out: Path, seed: int, repeat: int, rate: float, warm_s: float, say: Callable[[str], None]) -> None:
-    faults: list[dict[str, str]] = []
+def record(
+    out: Path, seed: int, repeat: int, rate: float, warm_s: float, calm_s: float, say: Callable[[str], None]
+) -> None:
+    faults: list[dict[str, Any]] = []
     todo = plan(seed, repeat)
-    say(f"{len(todo)} faults: about {(warm_s + len(todo) * (FAULT_S + CALM_S)) / 60:.0f} minutes")
+    rng = random.Random(seed + 1)
+    say(f"{len(todo)} faults: about {(warm_s + len(todo) * (FAULT_S + calm_s)) / 60:.0f} minutes")
     with tempfile.TemporaryDirectory(prefix="shop-") as folder:
         shop, stop = Shop(Path(folder)), threading.Event()
         try:
@@ -199,14 +215,15 @@ def record(out: Path, seed: int, repeat: int, rate: float, warm_s: float, say: C
             threads[-1].start()
             time.sleep(warm_s)
             for number, (kind, name) in enumerate(todo, 1):
-                start = time.time()
-                shop.set(kind, name)
+                start, delay_s = time.time(), rng.choice(DELAYS_S)
+                shop.set(kind, name, delay_s)
                 say(f"{number}/{len(todo)} {kind} at {name}")
                 time.sleep(FAULT_S)
                 shop.clear(kind, name)
+                detail = {"delay_s": delay_s} if kind in ("delay", "egress") else {}
                 faults.append({"id": f"{kind}-{name}", "kind": kind, "host": f"{name}-1", "service": name,
-                               "start": iso(start), "end": iso(time.time())})  # fmt: skip
-                time.sleep(CALM_S)
+                               "start": iso(start), "end": iso(time.time()), **detail})  # fmt: skip
+                time.sleep(calm_s)
         finally:
             stop.set()
             for thread in threads:
@@ -230,10 +247,11 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=2, help="times of each kind of fault, each elsewhere")
     parser.add_argument("--rate", type=float, default=6.0, help="requests a second at the front end, about")
     parser.add_argument("--warm", type=float, default=240.0, help="seconds of calm before the first fault")
+    parser.add_argument("--calm", type=float, default=CALM_S, help="seconds between faults: 150 part their incidents")
     args = parser.parse_args()
     if args.out.exists():
         raise SystemExit(f"{args.out} exists already.")
-    record(args.out, args.seed, args.repeat, args.rate, args.warm, lambda text: print(text, flush=True))
+    record(args.out, args.seed, args.repeat, args.rate, args.warm, args.calm, lambda text: print(text, flush=True))
 
 
 if __name__ == "__main__":

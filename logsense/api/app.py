@@ -19,6 +19,7 @@ import logsense
 from logsense.api import (
     diagnose,
     elastic_search,
+    failures,
     forecasts,
     health,
     incidents,
@@ -89,11 +90,14 @@ def create_app(
         diagnose.router(workspace),
         sources.router(workspace),
         models.router(workspace),
+        failures.router(workspace),
     )
     for resource in resources:
         app.include_router(resource, prefix="/api/v1", dependencies=[read])
     app.include_router(incidents.action_router(workspace), prefix="/api/v1", dependencies=[act])
     app.include_router(templates.edit_router(workspace), prefix="/api/v1", dependencies=[act])
+    app.include_router(models.action_router(workspace), prefix="/api/v1", dependencies=[act])
+    app.include_router(failures.action_router(workspace), prefix="/api/v1", dependencies=[act])
     app.include_router(elastic_search.router(workspace), dependencies=[read])
     app.include_router(health.router(workspace, registry, service, metrics_guard=read))
     if options.keys is not None:

@@ -266,6 +266,6 @@ FIELD_VALUES = {
 }
 
 
-def answers(example: Any) -> dict[int | str, dict[str, Any]]:
+def answers(example: Any, *, status: int = 200) -> dict[int | str, dict[str, Any]]:
     """The ``responses`` of an operation whose success looks like ``example``."""
-    return {200: {"content": {"application/json": {"example": example}}}}
+    return {status: {"content": {"application/json": {"example": example}}}}

@@ -387,6 +387,11 @@ class ForecastItem(Shape):
     calibrated: bool = False
     state: str = Field("ok", examples=["ok", "not_enough_history"])
     model: str = ""
+    alarm: bool = Field(False, description="An alarm is on: the forecast is confirmed and likely enough")
+    metric: str = Field("", description="What reaches its limit, where a time is foreseen")
+    eta_s: float | None = Field(None, description="Seconds from `made` until it does; null: not known")
+    eta_low_s: float | None = None
+    eta_high_s: float | None = None
     reasons: list[Reason] = []
 
 
@@ -466,16 +471,6 @@ class SourceHealth(Shape):
     last: str | None = ""
     format: str = ""
     advice: str = ""
-
-
-class ModelItem(Shape):
-    """A version of a model in the store."""
-
-    name: str
-    version: str
-    in_use: bool = False
-    created: str | None = ""
-    card: dict[str, Any] = {}
 
 
 class ReadinessProblem(Shape):

@@ -7,7 +7,24 @@ import sys
 import typer
 
 from logsense import __version__
-from logsense.cli import act, ask, check, feed, keys, mcp, model, notify, reindex, serve, shippers, templates, values
+from logsense.cli import (
+    act,
+    ask,
+    chart,
+    check,
+    failures,
+    feed,
+    keys,
+    mcp,
+    model,
+    model_pipeline,
+    notify,
+    reindex,
+    serve,
+    shippers,
+    templates,
+    values,
+)
 
 app = typer.Typer(
     name="logsense",
@@ -34,7 +51,10 @@ def _root(
     pass
 
 
-for module in (serve, feed, ask, act, model, check, keys, notify, shippers, reindex, templates, values, mcp):
+for module in (
+    serve, feed, ask, act, failures, model, model_pipeline, chart, check, keys, notify, shippers, reindex, templates,
+    values, mcp,
+):  # fmt: skip
     module.add_to(app)
 
 

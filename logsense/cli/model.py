@@ -7,7 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from logsense.cli.common import DEFAULT_DATA, Config, Data, Json, print_json, table
+from logsense.cli.common import (
+    DEFAULT_DATA,
+    DEFAULT_TENANT,
+    Config,
+    Data,
+    Json,
+    Tenant,
+    print_json,
+    table,
+    visible,
+    workspace,
+)
 from logsense.cli.feed import Progress
 
 Name = Annotated[str, typer.Option("--model", help="Name of the model.")]
@@ -18,7 +29,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(evaluate)
     app.command()(promote)
     app.command()(rollback)
-    app.command()(models)
+    app.add_typer(models)
 
 
 def train(
@@ -38,29 +49,35 @@ def train(
 
     \b
     logsense train samples/*/ samples/holdout/* --holdout holdout/server --holdout holdout/database
-    """
-    from logsense import trials
-    from logsense.config import load_settings
 
+    From what was indexed: `logsense pipeline run own-history`.
+    """
+    from logsense import model_runs
+    from logsense.config import load_settings
+    from logsense.lifecycle.plan import Deploy, Plan, Preprocess
+
+    plan = Plan(name=name, preprocess=Preprocess(holdout=tuple(holdout or ())), deploy=Deploy(use=use))
     with Progress(quiet=json) as progress:
-        card = trials.train(
-            recordings,
-            load_settings(config),
-            into or data / "models",
-            name,
-            holdout=holdout or (),
-            use=use,
-            progress=progress,
-        )
+        made = model_runs.run_plan(plan, load_settings(config), data, into=into, folders=recordings, tell=bar(progress))
+    print_made(made, json=json)
+
+
+def print_made(made: dict[str, Any], *, json: bool) -> None:
+    """What a run of the life cycle made: the card, and whether the model is in use now."""
+    card, decision = made["card"], made["decision"]
     if json:
-        print_json(card)
+        print_json({**card, "decision": decision})
         return
-    _print_card(card)
-    decision = card["decision"]
+    print_card(card)
     if decision is None:
-        typer.echo(f"Use it: logsense promote {card['version']} --model {name}")
+        typer.echo(f"Use it: logsense promote {card['version']} --model {card['name']}")
     else:
         typer.echo(f"{'In use' if decision['promoted'] else 'Not in use'}: {decision['why']}")
+
+
+def bar(progress: Progress) -> Any:
+    """The progress bar as (what, share) wants it."""
+    return lambda what, share: progress(what, share, 1.0)
 
 
 def evaluate(
@@ -74,16 +91,18 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Measure against labels: found faults, delays, causes, false incidents; or a model's forecasts."""
-    from logsense import trials
+    from logsense import model_runs, trials
     from logsense.config import load_settings
+    from logsense.lifecycle.plan import Plan
 
-    settings = load_settings(config)
+    settings, folders = load_settings(config), recordings or trials.default_recordings()
     with Progress(quiet=json) as progress:
         if what == "samples":
-            report = trials.evaluate_samples(recordings or trials.default_recordings(), settings, progress=progress)
+            report = trials.evaluate_samples(folders, settings, progress=progress)
         else:
-            report = trials.evaluate_model(what, recordings or trials.default_recordings(), settings, data, name,
-                                           progress=progress)  # fmt: skip
+            report = model_runs.evaluate_version(
+                Plan(name=name), settings, data, what, folders=folders, tell=bar(progress)
+            )
     if json:
         print_json(report)
     elif what == "samples":
@@ -124,10 +143,10 @@ def promote(
     json: Json = False,
 ) -> None:
     """Use this version from now on, unless it does worse on held-out data than the one in use."""
-    from logsense import trials
+    from logsense import model_runs
     from logsense.config import load_settings
 
-    answer = trials.promote(data, load_settings(config), name, version, force=force)
+    answer = model_runs.promote(load_settings(config), data, name, version, force=force)
     print_json(answer) if json else typer.echo(answer["text"])
     if not answer["promoted"]:
         raise typer.Exit(1)
@@ -135,41 +154,108 @@ def promote(
 
 def rollback(name: Name = "failure", data: Data = DEFAULT_DATA, json: Json = False) -> None:
     """Go back to the version that was in use before."""
-    from logsense import trials
+    from logsense import model_runs
 
-    answer = trials.rollback(data, name)
+    answer = model_runs.rollback(data, name)
     print_json(answer) if json else typer.echo(answer["text"])
 
 
-def models(data: Data = DEFAULT_DATA, json: Json = False) -> None:
-    """List the models with their scores."""
-    from logsense import trials
+models = typer.Typer(
+    name="models", help="The models and their cards: list, show, fit.", invoke_without_command=True,
+)  # fmt: skip
 
-    rows = trials.models(data)
+
+@models.callback()
+def list_models(context: typer.Context, data: Data = DEFAULT_DATA, json: Json = False) -> None:
+    """List the models with their scores; `show` prints a card, `fit` says whether the one in use still fits."""
+    from logsense import model_runs
+
+    if context.invoked_subcommand:
+        return
+    rows = model_runs.models(data)
     if json:
         print_json(rows)
         return
     table(
         "",
-        ["name", "version", "in use", "created", "scores"],
+        ["name", "version", "in use", "created", ">average precision", ">announced", ">failures", "calibrated"],
         (
-            (r["name"], r["version"], "yes" if r["in_use"] else "", r["created"][:19],
-             ", ".join(f"{k} {v:.3g}" for k, v in r["card"].get("scores", {}).items() if isinstance(v, int | float)))
+            (r["name"], r["version"], "yes" if r["in_use"] else "", r["created"][:19], *_brief(r["card"]))
             for r in rows
         ),
         empty="No models. `logsense train FOLDER…` makes one.",
     )  # fmt: skip
 
 
-def _print_card(card: dict[str, Any]) -> None:
-    """A trained model's card: what it was made of and how good it is."""
-    typer.echo(f"{card['name']} {card['version']} ({card['fit']['estimator']}), {card['created'][:19]}")
+def _brief(card: dict[str, Any]) -> tuple[str, str, str, str]:
+    """What the service passes on, on the held-out part: precision with its interval, announced failures."""
+    score = card["scores"].get("scores", {}).get("served")
+    if score is None:
+        return "–", "–", "–", "–"
+    precision = "{value:.3f} ({low:.2f}–{high:.2f})".format(**score["average_precision"])
+    return precision, str(score["announced"]), str(score["onsets"]), "yes" if card["calibrated"] else "no"
+
+
+@models.command("show")
+def show_model(
+    version: Annotated[str, typer.Argument(help="Version [the one in use].")] = "",
+    name: Name = "failure",
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+) -> None:
+    """Print a model's card: data, period, scores with intervals, reliability, limits, versions, sha256."""
+    from logsense import model_runs
+    from logsense.errors import NotFound
+
+    for row in model_runs.models(data):
+        if row["name"] == name and (row["version"] == version or (not version and row["in_use"])):
+            print_json(row) if json else print_card(row["card"])
+            return
+    raise NotFound(f"There is no model {name}/{version or '(in use)'}.", fix="`logsense models` lists them")
+
+
+@models.command("fit")
+def fit_model(
+    name: Name = "failure", data: Data = DEFAULT_DATA, config: Config = None, tenant: Tenant = DEFAULT_TENANT,
+    json: Json = False,
+) -> None:  # fmt: skip
+    """Say whether the model in use still fits what is seen here: features, forecasts, new kinds of lines."""
+    found = workspace(data, config, tenant).desk.fit(name)
+    if json:
+        print_json(found)
+    elif found is None:
+        typer.echo("No model is in use.")
+    else:
+        says = {True: "fits", False: "no longer fits", None: "cannot be judged yet"}[found["fits"]]
+        typer.echo(f"{found['name']}/{found['version']} {says}: {found['why']}")
+        for feature, value in found.get("shifted", []):
+            typer.echo(f"  {visible(feature)}: PSI {value:.2f}")
+
+
+def print_card(card: dict[str, Any]) -> None:
+    """A model's card: what it was made of, how good it is, what it must not be trusted with, what it was made by."""
+    typer.echo(
+        f"{card['name']} {card['version']} ({card['fit'].get('estimator', card['kind'])}), {card['created'][:19]}"
+    )
     data = card["data"]
-    typer.echo(f"trained on {', '.join(data['recordings'])}: {data['hosts']} hosts, {data['steps']} steps, "
-               f"{card['fit']['onsets']} failures with a precursor")  # fmt: skip
-    _print_scores(card["scores"])
+    typer.echo(f"trained on {', '.join(data.get('recordings', []))}: {data.get('hosts', 0)} hosts, "
+               f"{data.get('steps', 0)} steps, {card['fit'].get('onsets', 0)} failures with a precursor, "
+               f"{data.get('from', '')[:16]} to {data.get('to', '')[:16]}")  # fmt: skip
+    if card["scores"]:
+        _print_scores(card["scores"])
+        table(
+            "Reliability on held-out data",
+            [">forecast", ">came true", ">steps"],
+            (
+                (f"{b['forecast']:.1%}", f"{b['observed']:.1%}" + (f" ({b['low']:.0%}–{b['high']:.0%})" if "low" in b
+                 else ""), b["steps"])
+                for b in card["scores"].get("reliability", [])
+            ),
+        )  # fmt: skip
     for limit in card["limits"]:
         typer.echo(f"  limit: {limit}")
+    typer.echo(f"  made with {', '.join(f'{k} {v}' for k, v in card['libraries'].items())}")
+    typer.echo(f"  sha256 {card['sha256']}")
 
 
 def _print_scores(report: dict[str, Any]) -> None:

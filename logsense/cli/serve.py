@@ -15,6 +15,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(serve)
     app.command(hidden=True)(worker)
     app.command(hidden=True)(parser)
+    app.command(hidden=True)(job)
     app.command()(demo)
 
 
@@ -75,6 +76,13 @@ def parser(data: Data = DEFAULT_DATA, config: Config = None) -> None:
     from logsense.front_process import serve_front
 
     serve_front(data, load_settings(config))
+
+
+def job(data: Data = DEFAULT_DATA) -> None:
+    """Do one job on models (started by the server, which says on standard input which)."""
+    from logsense.job_process import main
+
+    main(data)
 
 
 def demo(

@@ -2,18 +2,19 @@
 
 Each series is judged against its own causal past (``series.py``). The host as a whole is judged by how many
 of its series deviate together, again against its own past. An episode is one signal, updated while it lasts,
-and is taken for the new normal when it outlasts ``adopt_after_s``.
+and is taken for the new normal when it outlasts ``adopt_after_s``. That is the view of seconds against an hour;
+``courses.py`` adds the one of minutes against days.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import sqlite3
-from collections import deque
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 
+from logsense.detect import series_state
 from logsense.detect.baseline import Season
+from logsense.detect.courses import Courses
 from logsense.detect.options import MetricAnomalyOptions
 from logsense.detect.series import Episode, Series, Verdict, base_name
 from logsense.detect.signals import order, plain_number, signal_id
@@ -37,12 +38,17 @@ class _Judged:
     value: float
     verdict: Verdict | None
     limit: tuple[float, float] | None = None  # (seconds left, limit)
+    settled: bool = False  # it is known whether the series is a counter
 
 
 @dataclass(slots=True)
 class _Scored:
     series: dict[SeriesKey, _Judged] = field(default_factory=dict)
     hosts: dict[str, tuple[float, Verdict | None]] = field(default_factory=dict)  # host -> (joint deviation, verdict)
+
+    def values(self) -> dict[SeriesKey, float]:
+        """What each series is at, counters as rates; only of series that are decided to be a counter or none."""
+        return {key: judged.value for key, judged in self.series.items() if judged.settled}
 
 
 class MetricAnomaly:
@@ -54,6 +60,7 @@ class MetricAnomaly:
         self.options = options or MetricAnomalyOptions()
         self._series: dict[SeriesKey, Series] = {}
         self._season = Season(self.options.season_s)
+        self.courses = Courses(self.options, self._floor)
         self._last: tuple[Window, _Scored] | None = None  # so that learning does not score again
         self._dirty = False
 
@@ -74,6 +81,9 @@ class MetricAnomaly:
         for host, (value, verdict) in scored.hosts.items():
             if verdict is not None and verdict.z > 0 and verdict.score >= self.threshold(1):
                 signals.append(self._host_signal(host, value, verdict, window, scored))
+        for signal in self.courses.score(window, scored.values()):
+            signal.service = _service(signal.metric)
+            signals.append(signal)
         return order(signals)
 
     def learn(self, window: Window) -> None:
@@ -91,7 +101,12 @@ class MetricAnomaly:
             series = self._series.setdefault(key, Series(HOST, self.options.history_windows, integral=False))
             out = verdict is not None and verdict.score >= self.threshold(1)
             self._follow(series, value, verdict, out, window.start_ns)
+        self.courses.learn(window, scored.values())
         self._last, self._dirty = None, True
+
+    def _floor(self, key: SeriesKey, median: float, top: float) -> float:
+        series = self._series.get(key)
+        return series.floor(median, top) if series is not None else 0.0
 
     def threshold(self, series: int) -> float:
         """Score above which a host with so many series stays within its false-alarm budget."""
@@ -116,7 +131,9 @@ class MetricAnomaly:
             if len(series.history) >= self.options.warmup_windows:
                 verdict = series.judge(value, self._season.factor(_flat(key), window.start_ns))
                 together.setdefault(key.host, []).append(min(verdict.blame, 10.0))
-            scored.series[key] = _Judged(value, verdict, series.time_to_limit(self.options.window_s))
+            scored.series[key] = _Judged(
+                value, verdict, series.time_to_limit(self.options.window_s), series.counter is not None
+            )
         for host, blames in together.items():
             if len(blames) >= 5 and sum(blame > 1.5 for blame in blames) != 1:  # one alone speaks for itself
                 joint = sum(max(0.0, blame - 1.0) for blame in blames) / math.sqrt(len(blames))
@@ -208,6 +225,7 @@ class MetricAnomaly:
             series.decide_counter()
             if series.counter:
                 series.history.clear()
+                series.unsaved = None
                 series.recent.clear()
                 series.pending.clear()
                 value = None
@@ -246,48 +264,17 @@ class MetricAnomaly:
 
     def load(self, db: sqlite3.Connection) -> None:
         """Read the histories; tables are made if they are missing."""
-        _tables(db)
-        for host, name, body in db.execute("SELECT host, name, body FROM metric_anomaly_series ORDER BY host, name"):
-            state = json.loads(body)
-            series = Series(name, self.options.history_windows, counter=state["counter"], integral=state["integral"])
-            series.history = deque(state["history"])
-            series.recent.extend(state["recent"])
-            series.pending = deque(state["pending"])
-            series.episode = Episode(*state["episode"]) if state["episode"] else None
-            series.cached = tuple(state["cached"]) if state["cached"] else None
-            series.previous, series.previous_ns, series.seen = state["previous"], state["previous_ns"], state["seen"]
-            self._series[SeriesKey(host, name)] = series
+        self._series.update(series_state.load(db, self.options.history_windows))
         self._season.load(db, "metric_anomaly_season")
+        self.courses.load(db)
 
     def save(self, db: sqlite3.Connection) -> None:
-        """Write the histories as JSON if a window was learnt since the last time. Does not commit."""
-        _tables(db)
+        """Write what was learnt since the last time. Does not commit."""
         self._season.save(db, "metric_anomaly_season")
-        if not self._dirty:
-            return
-        rows = []
-        for key, series in self._series.items():
-            state = {
-                "counter": series.counter,
-                "integral": series.integral,
-                "history": list(series.history),
-                "recent": list(series.recent),
-                "pending": list(series.pending),
-                "episode": astuple(series.episode) if series.episode else None,
-                "previous": series.previous,
-                "previous_ns": series.previous_ns,
-                "seen": series.seen,
-                "cached": series.cached,
-            }
-            rows.append((key.host, key.name, json.dumps(state)))
-        db.executemany("INSERT OR REPLACE INTO metric_anomaly_series VALUES (?, ?, ?)", rows)
-        self._dirty = False
-
-
-def _tables(db: sqlite3.Connection) -> None:
-    db.execute(
-        "CREATE TABLE IF NOT EXISTS metric_anomaly_series (host TEXT, name TEXT, body TEXT, PRIMARY KEY (host, name))"
-    )
+        if self._dirty:
+            series_state.save(self._series, db)
+            self.courses.save(db)
+            self._dirty = False
 
 
 def _flat(key: SeriesKey) -> str:

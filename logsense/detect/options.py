@@ -59,3 +59,11 @@ class MetricAnomalyOptions:
     season_s: int = 86_400
     #: A series that grows towards a known limit is reported when it would get there within this many seconds.
     limit_horizon_s: int = 600
+    #: Length in seconds of a tick of the slow view: means of so long are compared with days.
+    course_s: int = 300
+    #: Ticks of the past that the slow view keeps for each series (1500 of 300 s are five days; 4 bytes each).
+    course_ticks: int = 1500
+    #: Ticks that a series must have been watched for before the slow view says anything.
+    course_probation: int = 288
+    #: Alarms of the slow view a day that are accepted on healthy data, per host.
+    course_false_alarms_per_day: float = 1.0

@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import logging
 import os
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -90,6 +91,8 @@ class SentenceEmbedder:
         os.environ["HF_HUB_OFFLINE"] = "1"
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        # A compiler for graphics cards: torch looks for it, does without, and 70 MB stay free.
+        sys.modules.setdefault("triton", None)  # type: ignore[arg-type]
         import torch
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging as transformers_logging

@@ -110,8 +110,6 @@ def from_dict(kind: type[T], data: Mapping[str, Any], nested: Mapping[str, type]
 Row = tuple[Any, ...]
 #: Columns of a row that rise slowly, so that differences are kept: ``timestamp_ns`` and ``ingested_ns``.
 DIFFERENCE_COLUMNS = (1, 4)
-#: Columns of lists and mappings: ``parameters`` and ``fields``.
-NESTED_COLUMNS = (12, 13)
 
 
 def pack(record: LogRecord, max_message: int) -> Row:

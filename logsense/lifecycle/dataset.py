@@ -174,8 +174,10 @@ class SplitOptions:
 
     #: Names of recordings that are held out.
     holdout: tuple[str, ...] = ()
-    #: Share of every recording's time that is trained on when no recording is named.
+    #: Share of every recording that is trained on when no recording is named …
     train_share: float = 0.7
+    #: … of its ``time``, or of its ``failures``: where they are rare, a share of the time may hold all or none.
+    by: str = "time"
 
 
 def split(dataset: Dataset, options: SplitOptions | None = None) -> tuple[Dataset, Dataset]:
@@ -190,8 +192,25 @@ def split(dataset: Dataset, options: SplitOptions | None = None) -> tuple[Datase
     before, after = np.zeros(len(dataset), np.bool_), np.zeros(len(dataset), np.bool_)
     for name in dict.fromkeys(dataset.recordings.tolist()):
         here = dataset.recordings == name
-        first, last = int(dataset.at_ns[here].min()), int(dataset.at_ns[here].max())
-        cut = first + int((last - first) * options.train_share)
+        cut = _CUTS[options.by](dataset, here, options.train_share)
         before |= here & (dataset.at_ns <= cut - dataset.options.horizon_s * SECOND)
         after |= here & (dataset.at_ns > cut)
     return dataset.where(before), dataset.where(after)
+
+
+def _cut_time(dataset: Dataset, here: NDArray[np.bool_], share: float) -> int:
+    first, last = int(dataset.at_ns[here].min()), int(dataset.at_ns[here].max())
+    return first + int((last - first) * share)
+
+
+def _cut_failures(dataset: Dataset, here: NDArray[np.bool_], share: float) -> int:
+    """Between two failures, so that at least one lies on either side where there are two."""
+    onsets = sorted({dataset.failures[int(i)].onset_ns for i in np.unique(dataset.onset[here & (dataset.y == 1)])})
+    if len(onsets) < 2:
+        return _cut_time(dataset, here, share)
+    earlier = min(len(onsets) - 1, max(1, round(share * len(onsets))))
+    # As late as the next failure allows: its whole horizon belongs to the test.
+    return max(onsets[earlier - 1], onsets[earlier] - dataset.options.horizon_s * SECOND - 1)
+
+
+_CUTS = {"time": _cut_time, "failures": _cut_failures}

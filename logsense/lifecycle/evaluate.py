@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 from logsense.errors import BadInput
 from logsense.lifecycle.alarming import choose_threshold, sequences, simulate
 from logsense.lifecycle.dataset import SECOND, Dataset, Progress, silent
-from logsense.lifecycle.scores import Floats, Interval, average_precision, bootstrap, brier, reliability
+from logsense.lifecycle.scores import (
+    Floats,
+    Interval,
+    average_precision,
+    bootstrap,
+    brier,
+    precision_recall,
+    reliability_with_intervals,
+)
 from logsense.predict.baselines import BASELINES, extrapolation
 from logsense.predict.failure import FailureModel
 from logsense.predict.options import ForecastOptions
@@ -105,6 +113,8 @@ class Report:
     scores: list[Score] = field(default_factory=list)
     onsets: list[OnsetResult] = field(default_factory=list)
     reliability: list[dict[str, float]] = field(default_factory=list)
+    #: Precision-recall curve per forecaster: [recall, precision, threshold].
+    curves: dict[str, list[list[float]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def score(self, name: str) -> Score:
@@ -134,6 +144,7 @@ class Report:
             "by_kind": self.by_kind(),
             "onsets": [result.to_dict() for result in self.onsets],
             "reliability": self.reliability,
+            "curves": self.curves,
             "notes": self.notes,
         }
 
@@ -197,7 +208,10 @@ def evaluate(
         report.scores.append(_score(name, data, score, threshold, options, alarms or data.options))
         if name == main:
             report.onsets = _onset_results(data, score, threshold, alarms or data.options)
-            report.reliability = reliability(data.y, score)
+            report.reliability = reliability_with_intervals(
+                data.y, score, data.onset, _blocks(data, options.block_s), rounds=options.bootstrap
+            )
+        report.curves[name] = precision_recall(data.y, score)
     report.notes += _notes(report)
     return report
 

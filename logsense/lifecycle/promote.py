@@ -55,7 +55,8 @@ def promote(
     before = store.in_use(name)
     candidate = load_model(store, name, version)
     report = report or evaluate(candidate, held_out, options)
-    against = _objection(store, name, before, report, held_out, options) if before != version else ""
+    another = store.in_use_path(name) != store.path(name, version)
+    against = _objection(store, name, before, report, held_out, options) if another else ""
     if against and not force:
         return Decision(name, version, False, against, before)
     store.promote(name, version)
@@ -69,7 +70,7 @@ def rollback(store: ModelStore, name: str = "failure") -> Decision:
     before = store.in_use(name)
     version = store.rollback(name)
     try:
-        load_model(store, name, version)
+        load_model(store, name)
     except (BadModel, NotFound):
         if before is not None:
             store.promote(name, before)
@@ -89,7 +90,7 @@ def _objection(
         plain = report.score(TIME_TO_LIMIT).average_precision.value
         return f"{said} is below the {plain:.3f} of the time to a limit alone" if own < plain else ""
     try:
-        current = load_model(store, name, before)
+        current = load_model(store, name)
     except (BadModel, NotFound):
         return ""  # what is in use cannot be loaded: anything that can is better
     if not current.fits(held_out.options, held_out.names):

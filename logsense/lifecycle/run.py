@@ -25,6 +25,10 @@ class Run:
     options: TrainOptions = field(default_factory=TrainOptions)
     evaluation: EvaluateOptions = field(default_factory=EvaluateOptions)
     force: bool = False
+    #: Put it in use unless something speaks against it; otherwise it is only stored.
+    use: bool = True
+    #: What the card says about where the data comes from, beside what the data itself says.
+    origin: dict[str, Any] = field(default_factory=dict)
     progress: Progress = silent
 
     dataset: Dataset | None = None
@@ -57,6 +61,7 @@ def fit(run: Run) -> None:
     """Train on what is not held out."""
     assert run.training is not None
     run.trained = train(run.training, run.options, run.progress)
+    run.trained.card.data |= run.origin
 
 
 def score(run: Run) -> None:
@@ -75,9 +80,11 @@ def score(run: Run) -> None:
 
 
 def deploy(run: Run) -> None:
-    """Store the model and put it in use unless something speaks against it."""
+    """Store the model and, if that is wanted, put it in use unless something speaks against it."""
     assert run.trained is not None and run.held_out is not None
     card = run.store.save(run.trained.card, run.trained.model.to_artefact())
+    if not run.use:
+        return
     run.decision = promote(
         run.store, card.name, card.version, run.held_out, force=run.force, options=run.evaluation, report=run.report
     )
@@ -95,8 +102,15 @@ STEPS: tuple[tuple[str, Callable[[Run], None]], ...] = (
 
 def run_steps(run: Run) -> Run:
     """All steps. Raises ``BadInput`` or ``BadModel`` when one cannot be done; nothing is in use then."""
+    told = run.progress
     for number, (name, step) in enumerate(STEPS):
-        run.progress(name, number / len(STEPS))
+
+        def within(what: str, share: float, first: float = number / len(STEPS)) -> None:
+            told(what, first + min(1.0, max(0.0, share)) / len(STEPS))
+
+        run.progress = within
+        within(name, 0.0)
         step(run)
-    run.progress("done", 1.0)
+    run.progress = told
+    told("done", 1.0)
     return run

@@ -48,7 +48,7 @@ def brier(y: Labels, probability: Floats, weight: Floats | None = None) -> float
 
 def reliability(y: Labels, probability: Floats) -> list[dict[str, float]]:
     """Mean forecast and observed share per bin that holds steps."""
-    bins = np.clip(np.digitize(probability, RELIABILITY_EDGES) - 1, 0, len(RELIABILITY_EDGES) - 2)
+    bins = _bins(probability)
     return [
         {
             "forecast": round(float(probability[bins == b].mean()), 4),
@@ -58,6 +58,43 @@ def reliability(y: Labels, probability: Floats) -> list[dict[str, float]]:
         for b in range(len(RELIABILITY_EDGES) - 1)
         if (bins == b).any()
     ]
+
+
+def reliability_with_intervals(
+    y: Labels, probability: Floats, onset: NDArray[np.int64], block: NDArray[np.int64], *, rounds: int = 200
+) -> list[dict[str, float]]:
+    """``reliability`` with the 90 % bootstrap interval of each observed share (``low``, ``high``)."""
+    bins, rows = _bins(probability), reliability(y, probability)
+    held = [b for b in range(len(RELIABILITY_EDGES) - 1) if (bins == b).any()]
+    for b, row in zip(held, rows, strict=True):
+
+        def share(weight: Floats, here: NDArray[np.bool_] = bins == b) -> float:
+            total = weight[here].sum()
+            return float((weight[here] * (y[here] == 1)).sum() / total) if total else float("nan")
+
+        low, high = bootstrap(share, onset, block, rounds=rounds)
+        row |= {"low": round(low, 4), "high": round(high, 4)}
+    return rows
+
+
+def precision_recall(y: Labels, score: Floats, most: int = 40) -> list[list[float]]:
+    """[recall, precision, threshold] from the highest score down, at most about ``most`` points of the curve."""
+    order = np.argsort(-score, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(score[order])), len(y) - 1) if len(y) else np.zeros(0, int)
+    hits = np.cumsum(y[order] == 1)[ends]
+    if not len(hits) or not hits[-1]:
+        return []
+    recall = hits / hits[-1]
+    # Evenly spaced in recall: that is how the curve is looked at.
+    kept = np.unique(np.searchsorted(recall, np.linspace(recall[0], 1.0, most)))
+    return [
+        [round(float(recall[i]), 4), round(float(hits[i] / (ends[i] + 1)), 4), round(float(score[order][ends[i]]), 6)]
+        for i in kept.tolist()
+    ]
+
+
+def _bins(probability: Floats) -> NDArray[np.int64]:
+    return np.clip(np.digitize(probability, RELIABILITY_EDGES) - 1, 0, len(RELIABILITY_EDGES) - 2)
 
 
 def bootstrap(
@@ -76,13 +113,12 @@ def bootstrap(
     rng = np.random.default_rng(seed)
     unit = np.where(onset >= 0, onset, block + onset.max(initial=-1) + 1)
     kinds = (onset >= 0, onset < 0)
+    units = [(mask, *np.unique(unit[mask], return_inverse=True)) for mask in kinds if mask.any()]
     drawn = []
     for _ in range(rounds):
         weight = np.zeros(len(onset))
-        for mask in kinds:
-            names, inverse = np.unique(unit[mask], return_inverse=True)
-            if len(names):
-                weight[mask] = rng.multinomial(len(names), np.full(len(names), 1 / len(names)))[inverse]
+        for mask, names, inverse in units:
+            weight[mask] = rng.multinomial(len(names), np.full(len(names), 1 / len(names)))[inverse]
         value = score(weight)
         if value == value:
             drawn.append(value)

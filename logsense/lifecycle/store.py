@@ -10,11 +10,13 @@ and a type that neither skops nor the caller trusts is refused.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
 import shutil
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -70,22 +72,21 @@ class ModelStore:
         """All readable versions; a broken card does not hide the others (loading it says what is wrong)."""
         entries = []
         for model in [name] if name else self.names():
-            current = self.in_use(model)
+            current = self.in_use_path(model)
             for version in self.versions(model):
-                path = self.path(model, version)
-                try:
-                    card = read_card(path / CARD)
-                except BadModel as error:
-                    card = Card(model, version, kind="broken", created="", limits=[str(error)])
-                entries.append(Entry(card, path, version == current))
+                # The same number may stand in two layers: the later one was shipped after the other was trained.
+                for path in self._paths(model, version):
+                    try:
+                        card = read_card(path / CARD)
+                    except BadModel as error:
+                        card = Card(model, version, kind="broken", created="", limits=[str(error)])
+                    entries.append(Entry(card, path, path == current))
         return entries
 
     def path(self, name: str, version: str) -> Path:
         """The folder of a version; raises ``NotFound``."""
-        for layer in self.layers:
-            path = layer / _safe(name) / _safe(version)
-            if (path / CARD).is_file():
-                return path
+        for path in self._paths(name, version):
+            return path
         raise NotFound(
             f"There is no model {name}/{version}.",
             where=", ".join(map(str, self.layers)),
@@ -99,6 +100,18 @@ class ModelStore:
                 return stack[0]
         return None
 
+    def in_use_path(self, name: str) -> Path | None:
+        """The folder of the version in use. A layer's word is about versions of its own and of those below it: what was
+        trained here never takes the place of a shipped version that has the same number."""
+        for number, layer in enumerate(self.layers):
+            if stack := self._stack(layer, name):
+                return next(iter(self._paths(name, stack[0], self.layers[number:])), None)
+        return None
+
+    def _paths(self, name: str, version: str, layers: Sequence[Path] | None = None) -> list[Path]:
+        found = [layer / _safe(name) / _safe(version) for layer in (self.layers if layers is None else layers)]
+        return [path for path in found if (path / CARD).is_file()]
+
     def save(self, card: Card, artefact: Any) -> Card:
         """Write a new version (its number is given here) and return its card. It is not in use until promoted."""
         import skops.io
@@ -107,6 +120,7 @@ class ModelStore:
         card.version = str(max((_order(v)[0] for v in versions), default=0) + 1)
         home = self.layers[0] / _safe(card.name)
         home.mkdir(parents=True, exist_ok=True)
+        _sweep(home)
         work = Path(tempfile.mkdtemp(prefix=".new-", dir=home))
         try:
             data: bytes = skops.io.dumps(artefact)
@@ -128,10 +142,14 @@ class ModelStore:
         ``trusted``: fully qualified types that may occur besides those skops trusts. Raises ``BadModel``, or
         ``NotFound`` when there is no such version or none in use.
         """
-        version = version or self.in_use(name)
         if version is None:
-            raise NotFound(f"No version of model {name!r} is in use.", fix="train one, then promote it")
-        path = self.path(name, version)
+            used = self.in_use(name)
+            if used is None:
+                raise NotFound(f"No version of model {name!r} is in use.", fix="train one, then promote it")
+            path = self.in_use_path(name) or self.path(name, used)
+            version = used
+        else:
+            path = self.path(name, version)
         card = read_card(path / CARD)
         file = path / card.artefact
         try:
@@ -234,6 +252,14 @@ def _loads(data: bytes, trusted: Sequence[str], where: str) -> Any:
         where=where,
         fix="do not load it unless you know where it comes from; train your own instead",
     )
+
+
+def _sweep(home: Path) -> None:
+    """Remove what a run left that was killed while it wrote; no run writes for an hour."""
+    for left in home.glob(".new-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > 3600:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _order(version: str) -> tuple[int, str]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from logsense.mine.masks import WILDCARD
 from logsense.mine.tokens import Roles, render, without_digits
@@ -44,6 +45,8 @@ class Outcome:
     cluster: Cluster | None
     born: bool = False
     changed: list[Cluster] = field(default_factory=list)
+    #: Whether every line of the same shape is answered like that.
+    any_name: bool = False
 
 
 class ServiceClusters:
@@ -60,6 +63,8 @@ class ServiceClusters:
         self._drain = new_tree(options, roles)
         self.clusters: list[Cluster] = []
         self.keys: dict[str, int] = {}
+        #: Those that were added since the last save; the caller empties it.
+        self.new_keys: list[str] = []
         #: Names before values (``user=``, ``host``) that stood before different values.
         self.varied: set[str] = set()
         self.evictions = 0
@@ -76,16 +81,37 @@ class ServiceClusters:
             cluster = self.clusters[cluster.merged_into - 1]
         return cluster
 
-    def assign(self, masked: str) -> Outcome:
+    def assign(self, masked: str, shape: str) -> Outcome:
+        """The cluster of a masked line. ``shape`` is the line with one word in place of all that look like names; it
+        is remembered instead, where the template has a wildcard for every one of them."""
+        named = shape != masked
         number = self.keys.get(masked)
+        if number is None and named:
+            number = self.keys.get(shape)
+            if number is not None:
+                return Outcome(self.resolve(number) if number else None, any_name=True)
         if number is not None:
             return Outcome(self.resolve(number) if number else None)
+        tokens, layout = self._tokens(masked)
+        wide = self._widen(tokens)
+        if wide is not tokens:
+            # Endless values of one name have one key.
+            masked = render(wide, layout)
+            if (number := self.keys.get(masked)) is not None:
+                return Outcome(self.resolve(number) if number else None)
+        outcome = self._place(wide, layout)
+        if named and outcome.cluster is not None:
+            tokens, layout = self._tokens(shape)
+            if outcome.cluster.layout == layout and _covers(outcome.cluster.tokens, tokens):
+                masked, outcome.any_name = shape, True
+        self._remember(masked, outcome.cluster.number if outcome.cluster else 0)
+        return outcome
+
+    def _tokens(self, masked: str) -> tuple[list[str], str]:
         tokens, layout = split_tokens(masked)
         if len(tokens) > self._max_tokens:
             tokens, layout = [*tokens[: self._max_tokens], WILDCARD], layout[: self._max_tokens] + "1"
-        outcome = self._place(self._widen(tokens), layout)
-        self._remember(masked, outcome.cluster.number if outcome.cluster else 0)
-        return outcome
+        return tokens, layout
 
     def _remember(self, masked: str, number: int) -> None:
         if len(self.keys) >= self._max_keys:
@@ -94,9 +120,10 @@ class ServiceClusters:
                 del self.keys[key]
             self.evictions += 1
         self.keys[masked] = number
+        self.new_keys.append(masked)
 
     def _place(self, tokens: list[str], layout: str) -> Outcome:
-        filed = ["L" + layout, *tokens]
+        filed = [_filed(layout), *tokens]
         self._drain.candidates = 0
         found = self._drain.tree_search(self._drain.root_node, filed, 0.0, False)
         if found is not None:
@@ -129,11 +156,11 @@ class ServiceClusters:
         return [t if (i == 0 and shared) or self._roles.is_fixed(t) else WILDCARD for i, t in enumerate(tokens)]
 
     def _file(self, cluster: Cluster) -> None:
-        from_tree = new_cluster(["L" + cluster.layout, cluster.first, *cluster.tokens[1:]], cluster.number)
+        from_tree = new_cluster([_filed(cluster.layout), cluster.first, *cluster.tokens[1:]], cluster.number)
         self.clusters.append(cluster)
         self._drain.id_to_cluster[cluster.number] = from_tree
         self._drain.add_seq_to_prefix_tree(self._drain.root_node, from_tree)
-        from_tree.log_template_tokens = ("L" + cluster.layout, *cluster.tokens)
+        from_tree.log_template_tokens = (_filed(cluster.layout), *cluster.tokens)
         leaf = cluster.layout, cluster.first
         self._first_tokens[leaf] = self._first_tokens.get(leaf, 0) + 1
 
@@ -149,12 +176,20 @@ class ServiceClusters:
         return self._retext(cluster, wider) + self._spread(before, wider)
 
     def _widen(self, tokens: list[str]) -> list[str]:
-        """Wildcards where the name before a value stood before different values already, in any template."""
-        wide = list(tokens)
-        for i, token in enumerate(tokens):
-            if token != WILDCARD and not self._roles.is_fixed(token) and not self._roles.is_ordinary(token):
-                context = self._roles.context(tokens, i)
-                if context in self.varied and (context.endswith("=") or self._roles.ends(tokens, i)):
+        """Wildcards where the name before a value stood before different values already, in any template. The same
+        list, where there is none."""
+        varied, roles = self.varied, self._roles
+        if not varied:
+            return tokens
+        wide = tokens
+        for i, introduces in enumerate(map(roles.introduces, tokens[:-1]), 1):
+            token = tokens[i]
+            if introduces and token != WILDCARD and (context := roles.context(tokens, i)) in varied:
+                if roles.is_fixed(token) or roles.is_ordinary(token):
+                    continue
+                if context.endswith("=") or roles.ends(tokens, i):
+                    if wide is tokens:
+                        wide = list(tokens)
                     wide[i] = WILDCARD
         return wide
 
@@ -179,7 +214,7 @@ class ServiceClusters:
         self._unindex(cluster)
         cluster.tokens, cluster.text = tokens, render(tokens, cluster.layout)
         cluster.version += 1
-        self._drain.id_to_cluster[cluster.number].log_template_tokens = ("L" + cluster.layout, *tokens)
+        self._drain.id_to_cluster[cluster.number].log_template_tokens = (_filed(cluster.layout), *tokens)
         same = self._by_text.get(cluster.text)
         if same is not None:
             keep, gone = sorted((cluster, self.clusters[same - 1]), key=lambda c: c.number)
@@ -284,6 +319,15 @@ class ServiceClusters:
         for (number, hole), seen in values.items():
             if len(seen) >= self._options.merge_at - 1:
                 self._open[hole] = number
+
+
+@lru_cache(maxsize=4096)
+def _filed(layout: str) -> str:
+    """The layout as a token of the tree: without digits, which drain3 takes for a variable."""
+    return "L" + layout.translate(_LETTERS)
+
+
+_LETTERS = str.maketrans("01", "ab")
 
 
 def _covers(template: list[str], tokens: list[str]) -> bool:

@@ -13,6 +13,7 @@ import re
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from logsense.mine.clusters import Cluster
 from logsense.mine.masks import WILDCARD
@@ -95,11 +96,15 @@ def spans(pieces: tuple[str, ...], text: str) -> list[slice] | None:
     if end < start or not text.startswith(pieces[0]) or not text.endswith(pieces[-1]):
         return None
     found = []
+    find = text.find
     for piece in pieces[1:-1]:
-        at = text.find(piece, start, end)
+        at = find(piece, start, end)
         if at < 0:
             return None
-        found.append(_trimmed(text, start, at))
+        if at == start or text[start].isspace() or text[at - 1].isspace():
+            found.append(_trimmed(text, start, at))
+        else:
+            found.append(_slice(start, at))
         start = at + len(piece)
     found.append(_trimmed(text, start, end))
     return found
@@ -111,7 +116,11 @@ def _trimmed(text: str, start: int, end: int) -> slice:
         start += 1
     while start < end and text[end - 1].isspace():
         end -= 1
-    return slice(start, end)
+    return _slice(start, end)
+
+
+#: Remembered lines hold some each, and most of those are alike.
+_slice = lru_cache(maxsize=65_536)(slice)
 
 
 def loose_spans(pieces: tuple[str, ...], text: str) -> list[slice] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from logsense.mine.clusters import Outcome, ServiceClusters
@@ -28,7 +28,7 @@ from logsense.mine.lineage import (
     spans,
     template_id,
 )
-from logsense.mine.masks import WILDCARD, Masker, encode, flatten
+from logsense.mine.masks import WILDCARD, Masker, encode, flatten, opaque, places
 from logsense.mine.tokens import Roles
 from logsense.mine.tree import TreeOptions
 from logsense.record import LogRecord, Template
@@ -59,7 +59,7 @@ class MinerOptions:
     #: Tokens whose masked form is remembered, for all services together. Changes speed only.
     token_cache: int = 50_000
     #: Lines whose template is remembered by their text, for all services together. Changes speed only.
-    line_cache: int = 200_000
+    line_cache: int = 100_000
     #: Parameters that have a name become fields of their line: user.name, source.ip, labels.<key>.
     fields: bool = True
     #: What may differ between lines of one template.
@@ -77,15 +77,17 @@ class _Service:
         self.fast: dict[str, Line] = {}
         #: Flattened line → (template, its literals then, where its wildcards lie): another cache in front of that.
         self.flat: dict[bytes, tuple[Line, tuple[str, ...], list[slice]]] = {}
+        #: Flattened line → where its digits matter; the line cache has it under those digits then (``_with_digits``).
+        self.matter: dict[bytes, tuple[slice, ...]] = {}
         self.evictions = 0
-        #: Keys learned since the last save, and the evictions at that time.
-        self.new_keys: list[str] = []
+        #: The evictions at the time of the last save.
         self.saved_evictions = 0
 
     def forget(self) -> None:
         """Drop the caches: what they answer may have changed."""
         self.fast.clear()
         self.flat.clear()
+        self.matter.clear()
 
 
 class Miner:
@@ -108,22 +110,20 @@ class Miner:
         """Set ``template_id`` and ``parameters`` of every record; the same list is returned."""
         name, service = None, self._overflow
         touched: set[int] = set()
-        limit = self.options.max_chars
-        for record in records:
+        texts, flats = self._flat(records)
+        self._prepare(records, flats)
+        for record, text, flat in zip(records, texts, flats, strict=True):
             if record.service != name:
                 name = record.service
                 service = self._service(name)
-            text = record.message
-            if len(text) > limit or "\n" in text:
-                text = self._head(text)
-            data = encode(text)
-            flat = flatten(data)
             known = service.flat.get(flat)
+            if known is None and (matter := service.matter.get(flat)) is not None:
+                known = service.flat.get(_with_digits(flat, encode(text), matter))
             if known is not None and known[1] is known[0].pieces:
                 line = known[0]
                 record.parameters = [text[span] for span in known[2]]
             else:
-                line = self._line(service, record, text, data, flat)
+                line = self._line(service, record, text, flat)
             line.see(record)
             record.template_id = line.template.id
             if id(line) not in touched:
@@ -131,18 +131,50 @@ class Miner:
                 self._touch(line)
         return records
 
-    def _line(self, service: _Service, record: LogRecord, text: str, data: bytes, flat: bytes) -> Line:
+    def _flat(self, records: Sequence[LogRecord]) -> tuple[list[str], list[bytes]]:
+        """(what is mined of each message, that with its digits flattened)."""
+        limit = self.options.max_chars
+        texts = [
+            text if len(text) <= limit and "\n" not in text else self._head(text)
+            for text in [record.message for record in records]
+        ]
+        flats = flatten(encode("\n".join(texts))).split(b"\n") if texts else []
+        if len(flats) != len(texts):
+            flats = [flatten(encode(text)) for text in texts]
+        return texts, flats
+
+    def _prepare(self, records: Sequence[LogRecord], flats: Sequence[bytes]) -> None:
+        """Let the masker see all lines at once that the line caches do not know."""
+        name, flat_cache, matter_cache = None, self._overflow.flat, self._overflow.matter
+        new: list[bytes] = []
+        for record, flat in zip(records, flats, strict=True):
+            if record.service != name:
+                name = record.service
+                service = self._services.get(name, self._overflow)
+                flat_cache, matter_cache = service.flat, service.matter
+            if flat not in flat_cache and flat not in matter_cache:
+                new.append(flat)
+        if new:
+            self._masker.prepare(b" ".join(new))
+
+    def _line(self, service: _Service, record: LogRecord, text: str, flat: bytes) -> Line:
         """The template of one line that the line cache does not know; sets the record's parameters."""
-        masked, blind = self._masker.mask_tokens(data, flat)
+        data = encode(text)
+        tokens, matter = self._masker.mask_tokens(data, flat)
+        masked = " ".join(tokens)
         line = service.fast.get(masked)
         if line is None:
-            line = self._find(service, masked)
+            shape = self._shape(tokens, matter) if matter else masked
+            line = service.fast.get(shape) or self._find(service, masked, shape)
         found = spans(line.pieces, text)
         if found is None:
             found = loose_spans(line.pieces, text) or []
         record.parameters = [text[span] for span in found]
-        if blind and len(flat) <= 1000:
+        if len(flat) <= 1000:
             self._count_cached()
+            if matter:
+                service.matter[flat] = at = places(flat, matter)
+                flat = _with_digits(flat, data, at)
             service.flat[flat] = (line, line.pieces, found)
         return line
 
@@ -208,14 +240,21 @@ class Miner:
             end = self.options.max_chars
         return text if end == len(text) else f"{text[:end]} {WILDCARD}"
 
-    def _find(self, service: _Service, masked: str) -> Line:
+    def _shape(self, tokens: list[str], matter: Sequence[int]) -> str:
+        """The masked line with one word in place of all words like ``web12``: endless names have one key."""
+        shape = list(tokens)
+        is_fixed = self._roles.is_fixed
+        for i in matter:
+            if not is_fixed(tokens[i]):
+                shape[i] = opaque(tokens[i])
+        return " ".join(shape)
+
+    def _find(self, service: _Service, masked: str, shape: str) -> Line:
         clusters = service.clusters
         if clusters is None:
             return self._unclustered(service)
         key = clean(self._masker.rewrite(masked))
-        if key not in clusters.keys:
-            service.new_keys.append(key)
-        outcome = clusters.assign(key)
+        outcome = clusters.assign(key, key if shape == masked else clean(self._masker.rewrite(shape)))
         if clusters.evictions != service.evictions:
             service.evictions = clusters.evictions
             service.forget()
@@ -223,7 +262,7 @@ class Miner:
             self._follow(service, outcome)
         line = service.lines[outcome.cluster.number] if outcome.cluster else self._unclustered(service)
         self._count_cached()
-        service.fast[masked] = line
+        service.fast[shape if outcome.any_name else masked] = line
         return line
 
     def _follow(self, service: _Service, outcome: Outcome) -> None:
@@ -292,14 +331,19 @@ class Miner:
         self._unsaved.clear()
         for name, service in self._services.items():
             clusters = service.clusters
-            if clusters is None or not service.new_keys:
+            if clusters is None or not clusters.new_keys:
                 continue
             rewrite = service.saved_evictions != clusters.evictions
-            keys = clusters.keys if rewrite else service.new_keys
+            keys = clusters.keys if rewrite else clusters.new_keys
             save_varied(db, name, clusters.varied)
             save_keys(db, name, ((key, clusters.keys[key]) for key in keys), replace=rewrite)
             service.saved_evictions = clusters.evictions
-            service.new_keys = []
+            clusters.new_keys = []
+
+
+def _with_digits(flat: bytes, data: bytes, matter: tuple[slice, ...]) -> bytes:
+    """The key of a line of which some digits matter. UTF-8 has no byte 255."""
+    return b"\xff".join([flat, *[data[part] for part in matter]])
 
 
 def mine_lines(lines: Iterable[str], service: str = "") -> Iterator[tuple[str, str]]:

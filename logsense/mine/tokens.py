@@ -25,16 +25,30 @@ _CODE = re.compile(r"\d+|(?=(?:[A-Z]*\d){3})[\dA-Z]{5}")
 DELIMITERS = frozenset("=:,;()[]{}<>\"'|")
 _DETERMINERS = frozenset(("the", "a", "an", "this", "that", "all", "any", "its", "it"))
 _QUOTES = frozenset("\"'")
+_INTRODUCE = _QUOTES | frozenset("=:([")
 _SIZE_UNITS = frozenset(("B", "KB", "kB", "MB", "GB", "TB", "PB", "KiB", "MiB", "GiB", "TiB"))
 
 
 def split(masked: str) -> tuple[list[str], str]:
     """(tokens, layout): ``layout[i]`` is ``"1"`` where a space stands before token ``i``, else ``"0"``."""
-    tokens, layout = [], []
-    for space, token in _TOKEN.findall(masked):
-        tokens.append(token)
-        layout.append("1" if space else "0")
-    return tokens, "".join(layout)
+    tokens: list[str] = []
+    layout = ""
+    for word in masked.split(" "):
+        if word:
+            own, spaces = _split_word(word) if len(word) <= _LONGEST_CACHED else _split_new(word)
+            tokens += own
+            layout += spaces
+    return tokens, layout if masked[:1] == " " else "0" + layout[1:] if layout else ""
+
+
+def _split_new(word: str) -> tuple[list[str], str]:
+    found = _TOKEN.findall(word)
+    return [token for _, token in found], "1" + "".join(["1" if space else "0" for space, _ in found[1:]])
+
+
+#: The words of masked lines are few. Changes speed only.
+_LONGEST_CACHED = 128
+_split_word = lru_cache(maxsize=32_768)(_split_new)
 
 
 def render(tokens: Sequence[str], layout: str) -> str:
@@ -63,8 +77,12 @@ class Roles:
         #: Delimiters, full stops and states never become wildcards.
         self.is_fixed = lru_cache(maxsize=65_536)(self._is_fixed)
         self.is_name = lru_cache(maxsize=65_536)(self._is_name)
+        #: Whether the token after this one can have a ``context``.
+        self.introduces = lru_cache(maxsize=65_536)(self._introduces)
 
     def _is_state(self, token: str) -> bool:
+        if token.isascii() and token.isalpha() and (token.islower() or token.istitle()):
+            return token.lower() in self._words.states  # nearly all; what follows says the same in general
         if token in self._words.methods or _CODE.fullmatch(token) or _VERSIONED.fullmatch(token):
             return True
         states = self._words.states
@@ -85,7 +103,7 @@ class Roles:
         return without_digits(one[i]) != without_digits(other[i])
 
     def _is_fixed(self, token: str) -> bool:
-        return token in DELIMITERS or not token.strip(".") or self.is_state(token)
+        return token in DELIMITERS or not token.strip(".") or self._is_state(token)
 
     def is_ordinary(self, token: str) -> bool:
         return token.lower() in self._words.ordinary
@@ -105,6 +123,9 @@ class Roles:
             j, colon = j - 1, ":"
         before = tokens[j].lower()
         return before + colon if before in self._words.introducers else ""
+
+    def _introduces(self, token: str) -> bool:
+        return token in _INTRODUCE or token.lower() in self._words.introducers
 
     def ends(self, tokens: Sequence[str], i: int) -> bool:
         """Whether the phrase of token ``i`` ends with it: "user root by", "user root accepted", but not "user

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
+from logsense.parse import derive
 from logsense.parse.format import Format
 from logsense.parse.hints import HINTS, SERVICE, HintedFormats
 from logsense.parse.levels import leading_level, level_of
@@ -274,6 +275,8 @@ class Parser:
         for name, value in stated.items():
             if name not in _STATED:
                 fields[name] = value
+        if "error.message" in stated or "error.type" in stated:  # OpenTelemetry sends exceptions beside the body
+            derive.name_cause(record)
         time = stated.get("@timestamp")
         if time is not None and not isinstance(time, bool):
             record.timestamp_ns = self._stated_time.read(str(time), record.ingested_ns) or record.timestamp_ns

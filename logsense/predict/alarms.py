@@ -42,8 +42,13 @@ class AlarmTracker:
         self.options = options
         self.states: dict[str, _State] = {}
 
-    def update(self, host: str, at_ns: int, probability: float, threshold: float) -> Alarm | None:
-        """Take in one step; returns the alarm that opened or closed with it, if one did."""
+    def update(
+        self, host: str, at_ns: int, probability: float, threshold: float, *, confirmed: bool = False
+    ) -> Alarm | None:
+        """Take in one step; returns the alarm that opened or closed with it, if one did.
+
+        ``confirmed``: what raised it is no single measurement (a date, several falls), so it opens at once.
+        """
         state = self.states.setdefault(host, _State())
         state.steps += 1
         released = probability < threshold * self.options.release
@@ -60,7 +65,7 @@ class AlarmTracker:
             state.muted = not released
         else:
             state.above = state.above + 1 if probability >= threshold else 0
-            if state.above >= self.options.confirm_steps:
+            if state.above >= (1 if confirmed else self.options.confirm_steps):
                 changed = state.alarm = Alarm(host, at_ns, peak=probability)
                 state.steps_on += 1
         return changed

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from logsense.predict import families, trend
-from logsense.predict.features import FeatureBuilder, Limit
+from logsense.predict.features import FeatureBuilder
 from logsense.predict.history import COLUMN, USUAL, HostHistory
+from logsense.predict.outlook import EXPIRY, FLAPPING, GROWTH, Outlook
 
 #: group -> (column of history.COUNTS, what it counts)
 _COUNTED = {
@@ -21,28 +22,33 @@ _COUNTED = {
 }
 
 
-def describe(builder: FeatureBuilder, host: str, group: str, limit: Limit | None = None) -> str:
-    """One line on what ``group`` shows on ``host`` now. ``limit`` is the host's, from its feature vector."""
+def describe(builder: FeatureBuilder, host: str, group: str, outlook: Outlook | None = None) -> str:
+    """One line on what ``group`` shows on ``host`` now. ``outlook`` is the host's, from its feature vector."""
     history = builder.hosts.get(host)
     if history is None:
         return group
     if group in _COUNTED:
         return _count_text(builder, history, group)
-    if limit is not None and families.family(limit.metric) == group:
-        return limit_text(limit)
+    if outlook is not None and families.family(outlook.metric) == group:
+        return outlook_text(outlook)
     return _metric_text(builder, history, group)
 
 
-def limit_text(limit: Limit) -> str:
+def outlook_text(outlook: Outlook) -> str:
     """``system.disk.utilization at 83 % of its limit and rising: full in about 9 min (7 min to 13 min)``."""
-    if families.bound_kind(limit.metric) == "remaining":
-        text = f"{limit.metric} fallen by {100 * limit.share:.0f} %: nothing left in about {_span(limit.seconds)}"
+    name, since = outlook.metric, _span(outlook.evidence_s)
+    if outlook.kind == GROWTH:
+        return f"{name} at {number(outlook.now)}, growing for {since} without a pause: nobody keeps up with it"
+    if outlook.kind == FLAPPING:
+        return f"{name}: {outlook.now:.0f} in {since}, ever more often: the next ones may end it"
+    if outlook.kind == EXPIRY:
+        return f"{name}: ends in {_span(outlook.seconds)}"
+    if families.bound_kind(name) == "remaining":
+        text = f"{name} fallen by {100 * outlook.share:.0f} %: nothing left in about {_span(outlook.seconds)}"
     else:
-        text = (
-            f"{limit.metric} at {100 * limit.share:.0f} % of its limit and rising: full in about {_span(limit.seconds)}"
-        )
-    if limit.latest < 10 * limit.seconds and _span(limit.earliest) != _span(limit.latest):
-        text += f" ({_span(limit.earliest)} to {_span(limit.latest)})"
+        text = f"{name} at {100 * outlook.share:.0f} % of its limit and rising: full in about {_span(outlook.seconds)}"
+    if outlook.latest < 10 * outlook.seconds and _span(outlook.earliest) != _span(outlook.latest):
+        text += f" ({_span(outlook.earliest)} to {_span(outlook.latest)})"
     return text
 
 

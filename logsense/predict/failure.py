@@ -154,6 +154,12 @@ class FailureModel:
         """The same model with another alarm threshold."""
         return FailureModel(self.to_artefact() | {"threshold": float(threshold)}, self.name, self.version)
 
+    def recalibrated(self, x: Array, y: NDArray[np.int8], onset: NDArray[np.int64]) -> FailureModel:
+        """The same order of risks with frequencies learnt from these steps, shapes as for ``fit``."""
+        plain = FailureModel(self.to_artefact() | {"calibrator": None}, self.name, self.version)
+        fitted = _calibrator(plain.probabilities(x), y, onset)
+        return FailureModel(self.to_artefact() | {"calibrator": fitted}, self.name, self.version)
+
     def to_artefact(self) -> dict[str, Any]:
         """What the store keeps: plain data, numpy arrays and scikit-learn estimators."""
         return {

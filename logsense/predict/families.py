@@ -63,19 +63,46 @@ def worse(name: str) -> int:
 def limit_series(names: tuple[str, ...]) -> Mapping[str, str]:
     """metric -> the metric of the same host that states its limit (``pg.backends`` -> ``pg.max_connections``).
 
-    Both must be in the same exhaustible family and namespace (first word); a rate is never bounded by a size.
+    Both must be in the same exhaustible family and namespace (first word) and, where both have labels, carry the same
+    ones; besides words that say "limit" or nothing, the limit's words must all be the metric's too. A rate is never
+    bounded by a size. Of several limits the one that shares most words is taken.
     """
     known = [(n, frozenset(words(n)), words(n)[:1], family(n)) for n in names]
     known = [k for k in known if k[3] in EXHAUSTIBLE]
-    limits = [k for k in known if k[1] & _BOUNDS["limit"] and not k[1] & _BOUNDS["share"]]
-    other = _BOUNDS["limit"] | _BOUNDS["rate"] | _BOUNDS["share"] | _BOUNDS["remaining"]
+    limits = [k for k in known if states_limit(k[0])]
+    stating = {k[0] for k in limits}
+    other = _BOUNDS["limit"] | _BOUNDS["rate"] | _BOUNDS["share"] | _BOUNDS["unused"]
     found: dict[str, str] = {}
     for name, present, space, fam in known:
-        if present & other:
+        if name in stating or present & other:
             continue
+        best = -1
         for limit, limit_words, limit_space, limit_fam in limits:
-            same_thing = fam == "connections" or (limit_words - _BOUNDS["limit"]) <= present
-            if (limit_fam, limit_space) == (fam, space) and same_thing:
-                found[name] = limit
-                break
+            meaning = limit_words - _BOUNDS["limit"] - _BOUNDS["filler"]
+            same_thing = fam == "connections" or meaning <= present
+            if (limit_fam, limit_space) != (fam, space) or not same_thing or not _same_labels(name, limit):
+                continue
+            if len(meaning & present) > best:
+                found[name], best = limit, len(meaning & present)
     return found
+
+
+@lru_cache(65_536)
+def states_limit(name: str) -> bool:
+    """Does the metric state a limit? ``total`` and ``size`` do of memory and disks; elsewhere they count."""
+    present = frozenset(words(name))
+    if present & (_BOUNDS["share"] | _BOUNDS["remaining"]):
+        return False
+    strong = present & (_BOUNDS["limit"] - {"total", "size"})
+    return bool(strong or (family(name) in ("memory", "disk") and present & {"total", "size"}))
+
+
+@lru_cache(65_536)
+def is_rate(name: str) -> bool:
+    """Work per second, whose share of a bound is load and not filling."""
+    return bool(frozenset(words(name)) & _BOUNDS["rate"])
+
+
+def _same_labels(name: str, limit: str) -> bool:
+    mine, its = (n.partition("{")[2] for n in (name, limit))
+    return mine == its or not mine or not its

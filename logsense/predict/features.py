@@ -8,16 +8,17 @@ Names are ``<group>:<aspect>``; the group (``disk``, ``log.errors``) is what rea
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from logsense.predict import families, trend
+from logsense.predict import bounds, expiry, families, flapping, runout, trend
 from logsense.predict.history import COLUMN, COUNTS, USUAL, Array, HostHistory
 from logsense.predict.options import ForecastOptions
+from logsense.predict.outlook import Outlook
 from logsense.predict.windows import HostWindow, count_signal, count_window
 
 _FAMILY_COLUMN = {name: i for i, name in enumerate(families.FAMILY_NAMES)}
@@ -28,26 +29,22 @@ _MIN_RELATIVE_SPREAD = 0.02
 
 
 @dataclass(slots=True)
-class Limit:
-    """A bounded resource that a clear trend fills: seconds until then, and how likely within the horizon."""
-
-    metric: str
-    share: float
-    seconds: float
-    earliest: float
-    latest: float
-    probability: float
-
-
-@dataclass(slots=True)
 class FeatureVector:
-    """Features of one host at one time. ``values`` has the shape (len(feature_names(options)),), all finite."""
+    """Features of one host at one time. ``values`` has the shape (len(feature_names(options)),), all finite.
+
+    ``outlooks`` is what is foreseen without a model, likeliest first.
+    """
 
     host: str
     at_ns: int
     values: Array
     history_s: float
-    limit: Limit | None = None
+    outlooks: tuple[Outlook, ...] = ()
+
+    @property
+    def limit(self) -> Outlook | None:
+        """The likeliest of what is foreseen without a model."""
+        return self.outlooks[0] if self.outlooks else None
 
 
 @cache
@@ -107,7 +104,8 @@ class FeatureBuilder:
 
     def learn(self, window: HostWindow) -> None:
         """Take in a closed window (about one step long; it counts for the step in which it ends)."""
-        self._put(window.host, self.step_of(window), count_window(window), window.metrics)
+        metrics = expiry.in_seconds_left(window.metrics, window.start_ns, window.end_ns)
+        self._put(window.host, self.step_of(window), count_window(window), metrics)
 
     def step_of(self, window: HostWindow) -> int:
         """By its end: a step must not know what comes after it."""
@@ -157,13 +155,21 @@ class FeatureBuilder:
         spans = self.options.lookbacks_s
         logs = np.concatenate([self._log_features(history, span) for span in spans])
         values[: len(logs)] = logs
-        by_family, limit = self._metric_features(history)
-        values[len(logs) :] = by_family
+        columns, to_share = bounds.bounded(history, self.options.limits)
+        values[len(logs) :] = self._metric_features(history, columns, to_share)
         seen = (history.last - history.first + 1) * self.options.step_s
         values = np.nan_to_num(values, nan=0.0, posinf=10.0, neginf=0.0)
-        return FeatureVector(
-            host, at_ns, values, float(max(seen, history.base_blocks * self.options.baseline_step_s)), limit
-        )
+        known_s = float(max(seen, history.base_blocks * self.options.baseline_step_s))
+        return FeatureVector(host, at_ns, values, known_s, self._outlooks(history, columns, to_share))
+
+    def _outlooks(self, history: HostHistory, columns: np.ndarray, to_share: bounds.ToShare) -> tuple[Outlook, ...]:
+        found = [
+            *runout.limits(history, columns, to_share, self.options),
+            *runout.growth(history, columns, self.options),
+            *expiry.dates(history, self.options),
+            *flapping.restarts(history, self.options),
+        ]
+        return tuple(sorted(found, key=lambda outlook: (-outlook.probability, outlook.metric)))
 
     def steps(self, span_s: int) -> int:
         """Steps in a look-back."""
@@ -188,19 +194,17 @@ class FeatureBuilder:
             np.float32,
         )
 
-    def _metric_features(self, history: HostHistory) -> tuple[Array, Limit | None]:
+    def _metric_features(self, history: HostHistory, columns: np.ndarray, to_share: bounds.ToShare) -> Array:
         spans = self.options.lookbacks_s
         out = np.zeros((5 + 2 * len(spans), len(families.FAMILY_NAMES)), np.float32)
         names = history.names
         if not names:
-            return out[_metric_mask(spans)], None
+            return out[_metric_mask(spans)]
         fam = np.array([_family_column(name) for name in names])
-        columns, scale_to_share = self._bounded(history)
         moves = self.moves(history)
         worse = np.array([families.worse(name) for name in names])
         np.maximum.at(out[0], fam, _squash(moves.z * worse))
         np.maximum.at(out[1], fam, _squash(-moves.z * worse))
-        limit: Limit | None = None
         with np.errstate(all="ignore"):
             for i, span in enumerate(spans):
                 line = trend.fit(history.values(self.steps(span)).astype(np.float64), self.options.step_s)
@@ -210,28 +214,22 @@ class FeatureBuilder:
                 np.maximum.at(out[2 + 2 * i], fam, _squash(moved))
                 np.maximum.at(out[3 + 2 * i], fam, _squash(-moved))
             if len(columns):
-                limit = self._limits(history, columns, fam[columns], scale_to_share, out[-3:])
-        return out[_metric_mask(spans)], limit
+                self._fill_limits(history, columns, fam[columns], to_share, out[-3:])
+        return out[_metric_mask(spans)]
 
-    def _limits(
-        self, history: HostHistory, columns: np.ndarray, fam: np.ndarray, to_share: _ToShare, out: Array
-    ) -> Limit | None:
-        """Fill the rows level, projected and soon, and return what is likeliest to run out.
-
-        Besides the look-backs, the newest few steps alone are tried: what fills a disk has often only just begun.
-        """
+    def _fill_limits(
+        self, history: HostHistory, columns: np.ndarray, fam: np.ndarray, to_share: bounds.ToShare, out: Array
+    ) -> None:
+        """Fill the rows level, projected and soon by plain linear extrapolation (the model's features; what is passed
+        on by itself is ``runout``'s). Besides the look-backs, the newest few steps alone are tried."""
         shares = to_share(history.values(self.options.ring_steps)[:, columns].astype(np.float64))
         latest = _last(shares[-self.steps(self.options.lookbacks_s[0]) :])
         np.maximum.at(out[0], fam, np.nan_to_num(latest).clip(0, 1).astype(np.float32))
-        names = [history.names[c] for c in columns]
-        limit: Limit | None = None
         for steps in (trend.MIN_POINTS, *(self.steps(span) for span in self.options.lookbacks_s)):
             reach = trend.reach(trend.fit(shares[-steps:], self.options.step_s), self.options.horizon_s)
             soon = self.options.horizon_s / (self.options.horizon_s + reach.seconds)
             np.maximum.at(out[1], fam, reach.probability.astype(np.float32))
             np.maximum.at(out[2], fam, soon.astype(np.float32))
-            limit = _nearest(limit, names, latest, reach)
-        return limit
 
     def moves(self, history: HostHistory) -> Moves:
         """How far each metric is from usual now (mean of the shortest look-back), in robust spreads."""
@@ -246,30 +244,6 @@ class FeatureBuilder:
         usable = known.any(0) & np.isfinite(centre)
         return Moves(np.where(usable, z, 0.0), np.where(usable, mean, np.nan), centre, np.nan_to_num(scale))
 
-    def _bounded(self, history: HostHistory) -> tuple[np.ndarray, _ToShare]:
-        """Columns of bounded metrics, and the function that turns their values into used shares of the limit."""
-        top = history.seen_max()
-        stated = families.limit_series(tuple(history.names))
-        columns: list[int] = []
-        limits: list[float] = []
-        remaining: list[bool] = []
-        for column, name in enumerate(history.names):
-            most = float(top[column])
-            kind = families.bound_kind(name)
-            if (limit := self.options.limits.get(name, 0.0)) > 0:
-                kind = ""
-            elif name in stated:
-                limit, kind = float(top[history.columns[stated[name]]]), ""
-            elif kind == "share":
-                limit = 1.0 if most <= 1.5 else 100.0  # exporters use both; multi-core shares pass 1 slightly
-            elif kind == "remaining":
-                limit = most  # of a total that may be larger: the time until zero is the same
-            if limit > 0 and most == most:
-                columns.append(column)
-                limits.append(limit)
-                remaining.append(kind == "remaining")
-        return np.array(columns, int), _ToShare(np.array(limits), np.array(remaining, bool))
-
 
 class Moves(NamedTuple):
     """Per metric, shape (M,): robust z now, mean now, usual level, spread (0: unknown or constant)."""
@@ -278,15 +252,6 @@ class Moves(NamedTuple):
     now: np.ndarray
     usual: np.ndarray
     scale: np.ndarray
-
-
-class _ToShare(NamedTuple):
-    limits: np.ndarray
-    remaining: np.ndarray
-
-    def __call__(self, values: np.ndarray) -> np.ndarray:
-        share = values / self.limits
-        return np.where(self.remaining, 1.0 - share, share)
 
 
 @lru_cache(65_536)
@@ -304,15 +269,3 @@ def _last(values: np.ndarray) -> np.ndarray:
     known = np.isfinite(values)
     row = len(values) - 1 - known[::-1].argmax(0)
     return np.where(known.any(0), values[row, np.arange(values.shape[1])], np.nan)
-
-
-def _nearest(best: Limit | None, names: Iterable[str], shares: np.ndarray, reach: trend.Reach) -> Limit | None:
-    """The likelier of ``best`` and the metrics that run out."""
-    for i, name in enumerate(names):
-        chance = float(reach.probability[i])
-        if chance <= 0 or families.family(name) not in families.EXHAUSTIBLE:
-            continue
-        if best is None or chance > best.probability:
-            seconds, early, late = (float(a[i]) for a in (reach.seconds, reach.earliest, reach.latest))
-            best = Limit(name, float(shares[i]), seconds, early, late, chance)
-    return best

@@ -7,16 +7,18 @@ import sqlite3
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from math import isfinite
 
 import numpy as np
 
 from logsense.predict import state
 from logsense.predict.alarms import Alarm, AlarmTracker
-from logsense.predict.explain import describe, limit_text
+from logsense.predict.explain import describe, outlook_text
 from logsense.predict.failure import FailureModel
 from logsense.predict.features import FeatureBuilder, FeatureVector
 from logsense.predict.history import Array
 from logsense.predict.options import ForecastOptions
+from logsense.predict.outlook import EXPIRY, FLAPPING, LIMIT, Outlook
 from logsense.predict.windows import HostWindow
 from logsense.record import Forecast, Signal
 
@@ -26,6 +28,8 @@ TIME_TO_LIMIT = "time-to-limit"
 NOT_ENOUGH = "not_enough_history"
 #: One vector in this many is kept for the drift check: neighbouring steps are alike.
 _KEEP_EVERY = 17
+#: A threshold that no probability reaches.
+_NEVER = 1.1
 
 
 @dataclass(slots=True)
@@ -33,6 +37,7 @@ class _Emitted:
     at_ns: int
     probability: float
     state: str
+    alarm: bool
 
 
 def forecast_id(host: str, made_ns: int) -> str:
@@ -43,9 +48,9 @@ def forecast_id(host: str, made_ns: int) -> str:
 class Forecaster:
     """Forecasts per host, with a model or, without one, from the trend of what runs out alone.
 
-    Two things speak: the model in use, and the extrapolation of bounded resources, which needs no training and
-    knows nothing else. The likelier one is the forecast, and ``Forecast.model`` says which it was. Called from one
-    thread; about 1 ms per host and step. Nothing raises on content.
+    Two things speak: the model in use, and what is foreseen from trends and dates alone (``outlook.py``), which needs
+    no training. The one that is further above its own threshold is the forecast, and ``Forecast.model`` says which it
+    was. Called from one thread; about 1 ms per host and step. Nothing raises on content.
     """
 
     name = "predict"
@@ -132,13 +137,13 @@ class Forecaster:
         for vector, p in zip(vectors, by_model.tolist(), strict=True):
             forecast = self._one(vector, p, now_ns)
             if self._worth_passing_on(forecast):
-                self._emitted[vector.host] = _Emitted(now_ns, forecast.probability, forecast.state)
+                self._emitted[vector.host] = _Emitted(now_ns, forecast.probability, forecast.state, forecast.alarm)
                 passed_on.append(self._with_reasons(forecast, vector))
         return passed_on
 
     def _one(self, vector: FeatureVector, p: float, now_ns: int) -> Forecast:
         known = self.model is not None and vector.history_s >= self.options.min_history_s
-        by_trend = vector.limit.probability if vector.limit else 0.0
+        outlook = vector.limit
         forecast = Forecast(
             id=forecast_id(vector.host, now_ns),
             host=vector.host,
@@ -148,43 +153,68 @@ class Forecaster:
             model=self.model.id if self.model is not None and known else TIME_TO_LIMIT,
             calibrated=self.model is not None and known and self.model.calibrated,
             pipeline=self.pipeline,
-            state="ok" if known or vector.limit else NOT_ENOUGH,
+            state="ok" if known or outlook else NOT_ENOUGH,
         )
-        if by_trend > forecast.probability:
-            forecast = replace(forecast, probability=by_trend, model=TIME_TO_LIMIT, calibrated=False)
-        if changed := self.alarms.update(vector.host, now_ns, forecast.probability, self._threshold()):
+        threshold = self._model_threshold()
+        foreseen = outlook.probability if outlook else 0.0
+        # each by its own threshold: a model's was chosen on its probabilities, which are far from a trend's
+        by_trend = foreseen / self._trend_threshold() > forecast.probability / threshold
+        if outlook is not None:
+            if by_trend or foreseen > forecast.probability:
+                forecast = replace(forecast, probability=foreseen, model=TIME_TO_LIMIT, calibrated=False,
+                                   horizon_s=outlook.horizon_s)  # fmt: skip
+            forecast = replace(forecast, metric=outlook.metric, eta_s=_finite(outlook.seconds),
+                               eta_low_s=_finite(outlook.earliest), eta_high_s=_finite(outlook.latest))  # fmt: skip
+        likely, bar = (foreseen, self._trend_threshold()) if by_trend else (p if known else 0.0, threshold)
+        sure = by_trend and outlook is not None and self._is_sure(outlook)
+        if changed := self.alarms.update(vector.host, now_ns, likely, bar, confirmed=sure):
             self._changed.append(replace(changed))  # the tracker goes on writing to an open one
+        forecast.alarm = self.alarms.active(vector.host)
         return forecast
 
-    def _threshold(self) -> float:
-        """The model's was chosen on what is passed on: the likelier of model and trend."""
+    def _model_threshold(self) -> float:
+        """Of the model's probability. Without calibration that is no frequency: it ranks, and opens no alarm by itself
+        unless a threshold is set."""
         if self.options.alarm_threshold > 0:
             return self.options.alarm_threshold
-        return self.model.threshold if self.model is not None else self.options.extrapolation_threshold
+        if self.model is None or not self.model.calibrated:
+            return _NEVER
+        return max(self.model.threshold, self.options.least_model_threshold)
+
+    def _is_sure(self, outlook: Outlook) -> bool:
+        """Dates, falls and ramps of many steps are no single measurement that a second one must confirm."""
+        long = self.options.confirm_steps + 3
+        return outlook.kind in (EXPIRY, FLAPPING) or (
+            outlook.kind == LIMIT and outlook.evidence_s >= long * self.options.step_s
+        )
+
+    def _trend_threshold(self) -> float:
+        return self.options.alarm_threshold or self.options.extrapolation_threshold
 
     def _worth_passing_on(self, forecast: Forecast) -> bool:
         last = self._emitted.get(forecast.host)
         return (
             last is None
             or forecast.state != last.state
+            or forecast.alarm != last.alarm
             or forecast.made_ns - last.at_ns >= self.options.emit_every_s * SECOND
             or forecast.made_ns < last.at_ns
             or abs(forecast.probability - last.probability) >= self.options.emit_change
         )
 
     def _with_reasons(self, forecast: Forecast, vector: FeatureVector) -> Forecast:
-        limit = vector.limit
+        outlook = vector.limit
         if forecast.state == NOT_ENOUGH:
             if self.model is None:
-                why = "no model is in use, and no bounded resource shows a clear trend"
+                why = "no model is in use, and nothing runs out, grows or ends by a clear trend"
             else:
                 why = f"{vector.history_s:.0f} s of history, {self.options.min_history_s} s are needed"
             forecast.reasons = [(why, 0.0)]
-        elif forecast.model == TIME_TO_LIMIT and limit is not None:
-            forecast.reasons = [(limit_text(limit), round(limit.probability, 4))]
+        elif forecast.model == TIME_TO_LIMIT and outlook is not None:
+            forecast.reasons = [(outlook_text(o), round(o.probability, 4)) for o in vector.outlooks[:3]]
         elif self.model is not None:
             groups = self.model.reasons(vector.values, forecast.probability)
-            forecast.reasons = [(describe(self.builder, vector.host, g, limit), weight) for g, weight in groups]
+            forecast.reasons = [(describe(self.builder, vector.host, g, outlook), weight) for g, weight in groups]
         return forecast
 
     def _remember(self, vectors: list[FeatureVector]) -> None:
@@ -213,3 +243,7 @@ class Forecaster:
         state.save_recent(db, list(self._unsaved), self._user.recent_vectors)
         self._unsaved.clear()
         self.alarms.save(db)
+
+
+def _finite(seconds: float) -> float | None:
+    return round(seconds, 1) if isfinite(seconds) else None

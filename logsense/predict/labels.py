@@ -90,17 +90,21 @@ def derive_failures(windows: Iterable[HostWindow], options: LabelOptions | None 
     """
     options = options or LabelOptions()
     lowest = LEVEL_RANK[options.failure_level]
+    signs = ((w, _failure_kind(w, lowest, options.failure_signals)) for w in windows)
+    return merge_episodes(((w.host, w.start_ns, w.end_ns, kind) for w, kind in signs if kind), options.merge_s)
+
+
+def merge_episodes(signs: Iterable[tuple[str, int, int, str]], merge_s: int) -> list[Failure]:
+    """(host, start, end, kind) in time order per host: those less than ``merge_s`` apart are one failure, of the
+    first one's kind."""
     found: dict[str, list[tuple[int, int, str]]] = {}
-    for window in windows:
-        kind = _failure_kind(window, lowest, options.failure_signals)
-        if not kind:
-            continue
-        episodes = found.setdefault(window.host, [])
-        if episodes and window.start_ns - episodes[-1][1] < options.merge_s * SECOND:
-            start, _, first_kind = episodes[-1]
-            episodes[-1] = (start, window.end_ns, first_kind)
+    for host, start, end, kind in signs:
+        episodes = found.setdefault(host, [])
+        if episodes and start - episodes[-1][1] < merge_s * SECOND:
+            first, last, first_kind = episodes[-1]
+            episodes[-1] = (first, max(last, end), first_kind)
         else:
-            episodes.append((window.start_ns, window.end_ns, kind))
+            episodes.append((start, end, kind))
     return [
         Failure(host, kind, start, end, id=f"{host}-{start}")
         for host, episodes in sorted(found.items())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from logsense.record import LEVELS
+
 #: The options that features depend on: a model fits only those it was trained with, so its card keeps them.
 FEATURE_KEYS = ("step_s", "horizon_s", "lookbacks_s", "baseline_step_s", "baseline_points")
 
@@ -29,10 +31,17 @@ class ForecastOptions:
     limits: dict[str, float] = field(default_factory=dict)
     #: Seconds of history of a host before its forecasts mean anything.
     min_history_s: int = 300
-    #: Probability that opens an alarm; 0 takes the threshold on the model's card.
+    #: Probability that opens an alarm; 0 takes the threshold on the card of a calibrated model, none of another.
     alarm_threshold: float = 0.0
-    #: The same while no model is in use: the probability is then the regression's own.
-    extrapolation_threshold: float = 0.8
+    #: A model's threshold counts as at least this: one that was chosen on few failures may lie anywhere.
+    least_model_threshold: float = 0.5
+    #: The same for what is foreseen from a trend alone (a resource that fills, a queue, a date): with or without model.
+    extrapolation_threshold: float = 0.5
+    #: How far ahead the filling of a bounded resource is foretold, in seconds; a trend is believed about as far ahead
+    #: as it has lasted.
+    limit_horizon_s: int = 1800
+    #: The same for queues that grow without a known bound.
+    growth_horizon_s: int = 300
     #: Consecutive steps above the threshold before an alarm opens: one step alone is often noise.
     confirm_steps: int = 2
     #: An alarm closes when the probability falls below this share of the threshold that opened it.
@@ -64,7 +73,7 @@ class ForecastOptions:
 
 @dataclass(frozen=True, slots=True)
 class LabelOptions:
-    """When a step counts as "a failure follows"."""
+    """``[labels]``: what counts as a failure beside those that people report."""
 
     #: Seconds after a failure that belong to it: the host is recovering, and its features are no normal ones.
     recovery_s: int = 30
@@ -74,3 +83,9 @@ class LabelOptions:
     failure_level: str = "critical"
     #: Signals that count as a failure when failures are derived; ``log.unit`` is a failed or restarted service.
     failure_signals: tuple[str, ...] = ("log.unit",)
+
+    def __post_init__(self) -> None:
+        if self.failure_level not in LEVELS:
+            raise ValueError(f"failure_level is one of {', '.join(LEVELS)}, not {self.failure_level!r}")
+        if self.recovery_s < 0 or self.merge_s < 0:
+            raise ValueError("recovery_s and merge_s are zero or above")

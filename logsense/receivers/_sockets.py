@@ -26,6 +26,7 @@ from logsense.deliver import accept_patiently
 from logsense.gate import Gate, certificate_names
 from logsense.record import MetricPoint, RawEvent
 from logsense.stages import Intake
+from logsense.tls import server_context
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +138,8 @@ class SocketReceiver:
     # TCP
 
     async def _listen_tcp(self, port: int, intake: Intake, stack: contextlib.AsyncExitStack) -> int:
-        context = _tls(self.options)
+        options = self.options
+        context = server_context(options.certificate, options.key, options.client_ca) if options.certificate else None
 
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.current_task()
@@ -339,19 +341,3 @@ def explained(name: str, host: str, port: int) -> Any:
             why=error.strerror or str(error),
             fix="choose another port in [ports], or stop the program that uses it",
         ) from error
-
-
-def _tls(options: SocketOptions) -> ssl.SSLContext | None:
-    if options.certificate is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(options.certificate, options.key)
-        if options.client_ca is not None:
-            context.load_verify_locations(options.client_ca)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except (OSError, ssl.SSLError) as error:
-        raise errors.BadConfig(
-            "The TLS certificate cannot be loaded", why=str(error), where=str(options.certificate)
-        ) from error
-    return context

@@ -9,23 +9,28 @@ it, and what opened no gate breaks ties.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from logsense.record import Hypothesis
 from logsense.rootcause.delays import Delay, Hop, delays
 from logsense.rootcause.evidence import Evidence
 from logsense.rootcause.golden import excesses
+from logsense.rootcause.onsets import onset
 from logsense.rootcause.patterns import fill
 from logsense.rootcause.requests import Place, Requests, callers
-from logsense.rootcause.resources import taken_up
+from logsense.rootcause.resources import Use, taken_up
 from logsense.rootcause.steps import END, Change, changes
 
 #: Explained delay from which a place is taken for the slow one: quiet minutes and other faults stay at 0.
 DELAY_GATE = 0.25
+CLOSE = 0.8  # share of the strongest's strength from which an earlier onset decides
+PARTIAL = 1.0  # what a partly taken up resource adds to a delay's score
+BOTH = 0.4  # share of the slowest place's score that a slow place with a resource taken up needs to come first
 #: Gain of changed steps that is worth a hypothesis; ordinary minutes, whose mix of requests varies, reach as much.
 STEPS_GATE = 8.0
 PASSED_ON = 0.3  # share of its caller's gain that a called service's own change needs to be the deeper one
+EQUAL = 0.97  # share of its caller's gain from which an unreached service's is the same evidence
 RARE = 0.05  # share of times up to which a step was hardly ever taken
 FLOOR, TOP = 0.3, 0.92  # scores of evidence that just counts, and of the clearest
 AHEAD = 2.0  # times the runner-up from which evidence stands for itself
@@ -51,12 +56,19 @@ class Deviation:
 def deviations(evidence: Evidence, *, figures: bool = True) -> list[Hypothesis]:
     """Hypotheses, best first, at most one a place. ``figures``: also by latency and failures along calls."""
     requests = evidence.requests or Requests()
-    found = [*_resources(evidence)]
+    uses = taken_up(evidence)
+    found = _resources([use for use in uses if not use.partial])
+    weak: list[Deviation] = []
     if requests:
-        found += _delays(delays(requests), requests)
+        slow = delays(requests)
+        clear = [delay for delay in slow if delay.score >= DELAY_GATE]
+        found += _starved([use for use in uses if use.partial], slow, requests)
+        found += _delays(clear, slow, requests)
+        weak = _delays([delay for delay in slow if delay.score < DELAY_GATE], slow, requests)
         found += _steps(changes(requests), requests)
     if figures:
         found += _golden(evidence)
+    found += weak  # they name further places, behind what is clear
     out: list[Hypothesis] = []
     seen: set[Place] = set()
     bar, kind = TOP, ""
@@ -90,13 +102,15 @@ def _hypothesis(one: Deviation, score: float) -> Hypothesis:
 # -- resources ------------------------------------------------------------------------------------------
 
 
-def _resources(evidence: Evidence) -> list[Deviation]:
-    uses = taken_up(evidence)
+def _resources(uses: Sequence[Use]) -> list[Deviation]:
     out = []
-    for use in uses:
+    ordered, earlier = _earliest_first(uses)
+    for use in ordered:
         rivals = [other.strength for other in uses if other.place != use.place]
         change = use.change
         why = f"{use.series.name} rose from {_number(change.usual)} to {_number(change.extreme)}."
+        if use is ordered[0] and earlier:
+            why += f" It changed surely before {earlier.series.name} on {earlier.place[0]}."
         out.append(
             Deviation(use.place, use.resource.kind, use.strength, _lead(use.strength, rivals), use.resource.title, why,
                       (use.evidence,), use.resource.steps, change.onset_ns)
@@ -104,23 +118,59 @@ def _resources(evidence: Evidence) -> list[Deviation]:
     return out
 
 
+def _earliest_first(uses: Sequence[Use]) -> tuple[list[Use], Use | None]:
+    """Of two places about as strong the one that surely changed before comes first; then the other one is told too."""
+    rivals = [use for use in uses if use.place != uses[0].place and use.strength >= CLOSE * uses[0].strength]
+    if not rivals or (begun := onset(uses[0].series.points)) is None:
+        return list(uses), None
+    for use in rivals:
+        found = onset(use.series.points)
+        if found and found.before(begun):
+            return [use, *(other for other in uses if other is not use)], uses[0]
+    return list(uses), None
+
+
 # -- delays ---------------------------------------------------------------------------------------------
 
 
-def _delays(found: Sequence[Delay], requests: Requests) -> list[Deviation]:
-    clear = [delay for delay in found if delay.score >= DELAY_GATE]
-    behind = [delay for delay in found if delay.score < DELAY_GATE] if clear else []
+def _starved(partial: Sequence[Use], slow: Sequence[Delay], requests: Requests) -> list[Deviation]:
+    """A place that delays requests and takes up more of a resource than it ever does: both together are clear."""
+    best = max((delay.score for delay in slow), default=0.0)
+    out = []
+    for delay in slow:
+        use = next((use for use in partial if use.place[0] == delay.place[0]), None)
+        if use is not None and delay.score >= BOTH * best:
+            change = use.change
+            why = f"{use.series.name} rose from {_number(change.usual)} to {_number(change.extreme)}; "
+            rivals = [other.score for other in slow if other is not delay]
+            out.append(
+                Deviation(delay.place, use.resource.kind, _strength_of(delay.score + PARTIAL),
+                          _lead(2 * delay.score, rivals), use.resource.title, why + _why_slow(delay, requests),
+                          (use.evidence, *_lines_of(delay)), use.resource.steps, change.onset_ns)
+            )  # fmt: skip
+    return out
+
+
+def _delays(shown: Sequence[Delay], found: Sequence[Delay], requests: Requests) -> list[Deviation]:
     return [
         Deviation(
-            delay.place, "slow_service", 1 - math.exp(-delay.score / 1.5),
+            delay.place, "slow_service", _strength_of(delay.score),
             _lead(delay.score, [other.score for other in found if other is not delay]),
             "{service} on {host} delays the requests that pass through it", _why_slow(delay, requests),
-            tuple(f"line:{line}" for hop in delay.hops[:4] for line in hop.lines),
+            _lines_of(delay),
             ("the network of {host}: ping, ss -ti, tc qdisc", "what {service} waits for: its threads, its pool of "
              "connections, the storage behind it", "CPU throttling and garbage collection of {service}"),
         )
-        for delay in [*clear, *behind]
+        for delay in shown
     ]  # fmt: skip
+
+
+def _strength_of(score: float) -> float:
+    return 1 - math.exp(-score / 1.5)
+
+
+def _lines_of(delay: Delay) -> tuple[str, ...]:
+    return tuple(f"line:{line}" for hop in delay.hops[:4] for line in hop.lines)
 
 
 def _why_slow(delay: Delay, requests: Requests) -> str:
@@ -146,7 +196,8 @@ def _hop(hop: Hop, place: Place, requests: Requests) -> str:
 
 def _steps(found: dict[Place, Change], requests: Requests) -> list[Deviation]:
     calls = callers([*requests.normal, *requests.during])
-    ordered = _deepest_first(sorted(found.values(), key=lambda change: (-change.gain, change.place)), calls)
+    silent = {line.place for line in requests.normal} - {line.place for line in requests.during}
+    ordered = _deepest_first(sorted(found.values(), key=lambda change: (-change.gain, change.place)), calls, silent)
     out = []
     for change in ordered:
         # who calls it, directly or not, only passes on what went wrong there
@@ -166,16 +217,27 @@ def _steps(found: dict[Place, Change], requests: Requests) -> list[Deviation]:
     return out
 
 
-def _deepest_first(ordered: list[Change], calls: Mapping[tuple[Place, Place], int]) -> list[Change]:
-    """A service that fails makes its callers fail: a called one that does what it hardly ever did comes before."""
+def _deepest_first(
+    ordered: list[Change], calls: Mapping[tuple[Place, Place], int], silent: Set[Place] = frozenset()
+) -> list[Change]:
+    """A service that fails makes its callers fail: a called one that does what it hardly ever did comes before.
+
+    So does one that was asked as before and wrote nothing at all: whether a call fails at the one or at the other end
+    cannot be told from a single answer, but a service that runs would have written something.
+    """
+
+    def deeper(change: Change, first: Change) -> bool:
+        if change.kind == "unreached":
+            return change.place in silent and change.gain >= EQUAL * first.gain
+        return change.gain >= max(STEPS_GATE, PASSED_ON * first.gain) and change.was[0] <= RARE * change.was[1]
+
     out = list(ordered)
     for _ in range(len(out)):
         first = out[0]
         below = [
             change for change in out[1:]
             if calls.get((first.place, change.place), 0) > calls.get((change.place, first.place), 0)
-            and change.kind != "unreached" and change.gain >= max(STEPS_GATE, PASSED_ON * first.gain)
-            and change.was[0] <= RARE * change.was[1]
+            and deeper(change, first)
         ]  # fmt: skip
         if not below:
             break

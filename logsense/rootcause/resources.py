@@ -2,7 +2,8 @@
 
 A share is judged by its rise in percentage points rather than by z: a service that idles at 1 % has so little spread
 that any blip is many sigmas, while a CPU that goes from 1 % to 90 % is what fails. Where the limit is not known, the
-ratio to the usual value decides.
+ratio to the usual value decides. Where others crowd the machine out a share cannot rise far: one that grew many times
+over is kept as ``partial``, which counts only together with other evidence at the same place.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ def _named(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE)
 
 
+#: A share that grew so many times over, by so much of the whole, is a partial sign.
+PARTIAL_FACTOR, PARTIAL_RISE, PARTIAL_Z = 4.0, 0.03, 6.0
+LEAST_SHARE = 0.005  # a share below this is none
 #: The machine under many services: its load is nobody's in particular.
 _SHARED = _named(r"^node|^cluster")
 _PERCENT = _named(r"%|percent|pct")
@@ -73,6 +77,7 @@ class Use:
     strength: float
     series: SeriesExcerpt
     change: SeriesChange
+    partial: bool = False
 
     @property
     def evidence(self) -> str:
@@ -91,12 +96,14 @@ def taken_up(evidence: Evidence) -> list[Use]:
             if not share and not resource.amount.search(name):
                 continue
             change = series_change(series, evidence)
-            strength = _strength(resource, change, _whole(series) if share else 0.0) if change else 0.0
-            if change and strength > 0:
+            whole = _whole(series) if share else 0.0
+            strength = _strength(resource, change, whole) if change else 0.0
+            partial = bool(change and whole and strength == 0 and _partial(change, whole))
+            if change and (strength > 0 or partial):
                 place = (series.host, service_of_series(series.name) or _only_service(series.host, evidence))
                 known = best.get((place, resource.kind))
                 if known is None or strength > known.strength:
-                    best[place, resource.kind] = Use(place, resource, strength, series, change)
+                    best[place, resource.kind] = Use(place, resource, strength, series, change, partial)
             break
     return sorted(best.values(), key=lambda use: (-use.strength, use.place, use.resource.kind))
 
@@ -118,6 +125,12 @@ def _strength(resource: Resource, change: SeriesChange, whole: float) -> float:
     if change.usual <= 0:
         return 0.5  # out of nothing: by how many times cannot be said
     return min(1.0, math.log(change.extreme / change.usual) / (3 * math.log(resource.factor)))
+
+
+def _partial(change: SeriesChange, whole: float) -> bool:
+    rise = (change.extreme - change.usual) / whole
+    usual = max(change.usual / whole, LEAST_SHARE)
+    return change.z >= PARTIAL_Z and rise >= PARTIAL_RISE and change.extreme / whole >= PARTIAL_FACTOR * usual
 
 
 def _only_service(host: str, evidence: Evidence) -> str:

@@ -56,17 +56,26 @@ class _Table:
 
     def add(self, request: Iterable[tuple[State, object, str]]) -> None:
         """The (state, what follows, line id) of one request."""
-        mine: dict[State, Counter[Any]] = {}
+        mine: dict[State, dict[Any, int]] = {}
         for state, to, line in request:
-            mine.setdefault(state, Counter())[to] += 1
-            if len(shown := self.examples.setdefault((state, to), [])) < EXAMPLES:
+            seen = mine.get(state)
+            if seen is None:
+                mine[state] = {to: 1}  # nearly always: a request passes most states once
+            else:
+                seen[to] = seen.get(to, 0) + 1
+            shown = self.examples.get((state, to))
+            if shown is None:
+                self.examples[state, to] = [line]
+            elif len(shown) < EXAMPLES:
                 shown.append(line)
         for state, seen in mine.items():
-            total = sum(seen.values())
-            self.times.setdefault(state, Counter()).update(seen)
-            weight = self.weight.setdefault(state, {})
+            times, weight = self.times.get(state), self.weight.get(state)
+            if times is None or weight is None:
+                times, weight = self.times[state], self.weight[state] = Counter(), {}
+            alike = 1 + (sum(seen.values()) - 1) * ALIKE
             for to, count in seen.items():
-                weight[to] = weight.get(to, 0.0) + count / (1 + (total - 1) * ALIKE)
+                times[to] += count
+                weight[to] = weight.get(to, 0.0) + count / alike
 
 
 def changes(requests: Requests) -> dict[Place, Change]:

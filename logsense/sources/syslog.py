@@ -24,6 +24,7 @@ from logsense.sources.lines import decode
 from logsense.sources.proc_net import kernel_drops
 from logsense.sources.syslog_frames import SyslogFramer
 from logsense.stages import Intake
+from logsense.tls import server_context
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +91,9 @@ class SyslogSource:
             if options.tcp_port is not None:
                 await self._listen_tcp("tcp", options.tcp_port, None, intake, stack)
             if options.tls_port is not None:
-                await self._listen_tcp("tls", options.tls_port, self._tls(), intake, stack)
+                assert options.certificate is not None  # checked at construction
+                context = server_context(options.certificate, options.key, options.client_ca)
+                await self._listen_tcp("tls", options.tls_port, context, intake, stack)
             self.listening.set()
             async with asyncio.TaskGroup() as tasks:
                 if queue is not None:
@@ -200,21 +203,6 @@ class SyslogSource:
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
-
-    def _tls(self) -> ssl.SSLContext:
-        options = self.options
-        assert options.certificate is not None  # checked at construction
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        try:
-            context.load_cert_chain(options.certificate, options.key)
-            if options.client_ca is not None:
-                context.load_verify_locations(options.client_ca)
-                context.verify_mode = ssl.CERT_REQUIRED
-        except (OSError, ssl.SSLError) as error:
-            raise errors.BadConfig(
-                "The TLS certificate cannot be loaded", why=str(error), where=str(options.certificate)
-            ) from error
-        return context
 
 
 class _UdpQueue(asyncio.DatagramProtocol):

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Depends, Query
 from logsense.api.params import Window, window
 from logsense.api.respond import Json
 from logsense.errors import LogsenseError
+from logsense.riskview import view as risk_view
 from logsense.ui import charts
 from logsense.ui.format import nanoseconds, path, plain
-from logsense.ui.host_pages import risk_course
 from logsense.ui.language import gettext
 from logsense.ui.sparks import Point, clean, thin
 from logsense.workspace import Workspace
@@ -87,8 +87,8 @@ def router(workspace: Workspace) -> APIRouter:
 
     @routes.get("/charts/risk")
     def risk(span: _SPAN, host: Annotated[str, Query(max_length=500)], theme: Theme = "light") -> Json:
-        points = clean(risk_course(workspace, host, span))
-        meanwhile = [i for i in workspace.incidents(from_=span.from_ns, to=span.to_ns, limit=200) if host in i["hosts"]]
+        shown = risk_view(workspace, host, span.from_ns, span.to_ns)
+        points, meanwhile = clean(shown["course"]), shown["incidents"]
         return Json(
             charts.metric_chart(
                 points, gettext("risk"), theme, window=_window(span.from_ns, span.to_ns),

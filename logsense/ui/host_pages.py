@@ -10,7 +10,9 @@ from starlette.responses import Response
 
 from logsense.api.params import Window, window
 from logsense.errors import NotFound
+from logsense.riskview import view as risk_view
 from logsense.timefmt import iso
+from logsense.ui import pictures
 from logsense.ui.format import SECOND, nanoseconds, risk_class
 from logsense.ui.overview_page import RANGES
 from logsense.ui.rendering import page, worded
@@ -19,8 +21,6 @@ from logsense.workspace import Workspace
 
 #: Sparklines are for a glance: this many metrics a host, on this many hosts.
 SPARKS, SPARK_HOSTS, CHARTS = 4, 24, 60
-#: Forecasts of a host that its course shows.
-FORECASTS = 2000
 #: What people look at first, by the words in a metric's name.
 _FIRST = ("cpu", "mem", "disk", "load", "swap", "net", "io")
 _FULLNESS = ("util", "usage", "used", "percent")
@@ -52,7 +52,8 @@ def router(workspace: Workspace) -> APIRouter:
         names.sort(key=lambda name: -odd.get(name, 0))  # stable: what stood out first, then as before
         charts = [{**_chart(workspace, host, name, span), "odd": odd.get(name, 0)} for name in names[:CHARTS]]
         concerned = [i for i in worded(workspace.incidents(limit=500)) if host in i["hosts"]]
-        course = risk_course(workspace, host, span)
+        shown = risk_view(workspace, host, span.from_ns, span.to_ns)
+        course = shown["course"]
         reasons = (known["risk"] or {}).get("reasons") or []
         return page(
             request,
@@ -63,6 +64,7 @@ def router(workspace: Workspace) -> APIRouter:
             left_out=max(0, len(names) - CHARTS),
             incidents=concerned[:10],
             risk_points=course,
+            risk=pictures.risk({**shown, "incidents": worded(shown["incidents"])}, host) if course else None,
             risk_to=iso((nanoseconds(course[-1][0]) or 0) + SECOND) if course else "",
             reason_most=max((abs(r["weight"]) for r in reasons), default=0) or 1,
             ranges=RANGES,
@@ -70,13 +72,6 @@ def router(workspace: Workspace) -> APIRouter:
         )
 
     return routes
-
-
-def risk_course(workspace: Workspace, host: str, span: Window) -> list[list[Any]]:
-    """[time, probability] of the forecasts of a host, oldest first; those that knew too little are left out."""
-    made = workspace.forecasts(host=host, from_=span.from_ns, limit=FORECASTS)
-    points = [[f["made"], f["probability"]] for f in reversed(made) if f["state"] == "ok"]
-    return [p for p in points if span.to_ns is None or (nanoseconds(p[0]) or 0) < span.to_ns]
 
 
 def _odd(workspace: Workspace, host: str, span: Window) -> dict[str, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Depends, Query
 from starlette.concurrency import run_in_threadpool
@@ -12,9 +11,10 @@ from starlette.responses import RedirectResponse, Response
 
 from logsense.api.incidents import ActionKind, check_action
 from logsense.api.params import Window, window
-from logsense.errors import LogsenseError, TooLarge
+from logsense.errors import LogsenseError
 from logsense.timefmt import iso
 from logsense.ui.format import nanoseconds, path, plain
+from logsense.ui.forms import read_form
 from logsense.ui.language import gettext
 from logsense.ui.rendering import page, worded
 from logsense.ui.sparks import thin
@@ -24,7 +24,6 @@ from logsense.workspace import Workspace
 PREVIEWS = 40
 #: Roles of sentences that make up the paragraph; the others have their own places on the page.
 _PARAGRAPH = ("headline", "impact", "cause", "claim")
-_MAX_FORM = 64 * 1024
 #: Which incidents are offered for merging.
 _NEAR_NS, _MOST_OTHERS = 6 * 3600 * 1_000_000_000, 20
 
@@ -120,16 +119,6 @@ def actions(workspace: Workspace) -> APIRouter:
         return RedirectResponse(f"/incidents/{path(incident_id)}?done={kind}", status_code=303)
 
     return routes
-
-
-async def read_form(request: Request) -> dict[str, str]:
-    """An urlencoded form; of repeated fields the last. Raises ``TooLarge`` beyond 64 kB."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_FORM:
-            raise TooLarge("The form is too large", why="more than 64 kB", where="body", fix="write a shorter note")
-    return {name: values[-1] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
 
 
 def _shown(evidence: dict[str, Any]) -> dict[str, Any]:

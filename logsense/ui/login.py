@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
@@ -12,8 +12,8 @@ from starlette.responses import RedirectResponse, Response
 
 from logsense.api.auth import check_same_origin
 from logsense.api.credentials import COOKIE
-from logsense.errors import TooLarge
 from logsense.keys import KeyStore
+from logsense.ui.forms import read_form
 from logsense.ui.language import marked
 from logsense.ui.rendering import page
 
@@ -31,14 +31,9 @@ def router(store: KeyStore) -> APIRouter:
     @routes.post("/login")
     async def login(request: Request) -> Response:
         check_same_origin(request)
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _MAX_FORM:
-                raise TooLarge("The form is too large", fix="paste the key alone")
-        form = parse_qs(body.decode("utf-8", "replace"))
-        place = safe_place(form.get("next", ["/"])[0])
-        key = await run_in_threadpool(store.find, form.get("key", [""])[0].strip())
+        form = await read_form(request, _MAX_FORM)
+        place = safe_place(form.get("next", "/"))
+        key = await run_in_threadpool(store.find, form.get("key", "").strip())
         if key is None or not key.may("search"):
             wrong = (
                 marked("This key is not known or was revoked.") if key is None else marked("This key may not search.")

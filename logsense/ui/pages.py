@@ -21,6 +21,8 @@ from logsense.ui import (
     incident_pages,
     live_pages,
     log_pages,
+    metric_page,
+    model_pages,
     overview_page,
     search_page,
     service_pages,
@@ -52,6 +54,8 @@ def router(workspace: Workspace, streams: Streams) -> APIRouter:
         template_pages.router(workspace),
         host_pages.router(workspace),
         service_pages.router(workspace),
+        model_pages.router(workspace),
+        metric_page.router(workspace),
         chart_routes.router(workspace),
     ):
         routes.include_router(part)
@@ -66,10 +70,11 @@ def static() -> APIRouter:
 
 
 def actions(workspace: Workspace) -> APIRouter:
-    """The forms of the incident and template pages: the only pages that change something."""
+    """The forms of the incident, template and model pages: the only pages that change something."""
     routes = APIRouter(include_in_schema=False)
     routes.include_router(incident_pages.actions(workspace))
     routes.include_router(template_pages.actions(workspace))
+    routes.include_router(model_pages.actions(workspace))
     return routes
 
 

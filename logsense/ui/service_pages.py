@@ -1,4 +1,4 @@
-"""``/sources``, ``/models`` and ``/docs``: logsense about itself."""
+"""``/sources`` and ``/docs``: logsense about itself."""
 
 from __future__ import annotations
 
@@ -31,12 +31,6 @@ def router(workspace: Workspace) -> APIRouter:
             **shipper_address(request),
         )
 
-    @routes.get("/models")
-    def models(request: Request) -> Response:
-        return page(
-            request, "models.html", section="models", models=[{**m, **card(m["card"])} for m in workspace.models()]
-        )
-
     @routes.get("/docs")
     def docs(request: Request) -> Response:
         return page(request, "docs.html", section="docs", operations=operations(request.app.openapi()))
@@ -48,37 +42,6 @@ def parsed_share(row: dict[str, Any]) -> float | None:
     """Lines of a source that a format understood; None while there are none."""
     lines = row["parsed"] + row["unparsed"]
     return row["parsed"] / lines if lines else None
-
-
-#: What a person asks a card first; the rest is there to be unfolded.
-_FRONT = ("purpose", "trained_on", "limits", "data", "calibrated", "horizon_s", "threshold")
-_MEASURES = ("average_precision", "baseline_average_precision", "brier", "recall", "precision", "lead_s", "auc")
-#: Files, versions and digests, which the page of the model names elsewhere or nobody reads.
-_PLUMBING = ("name", "version", "created", "artefact", "kind")
-
-
-def card(given: dict[str, Any]) -> dict[str, Any]:
-    """A model card in the order in which it is read: measures, what it is for and its limits, then everything else."""
-    measures: dict[str, float] = {}
-    scores = given.get("scores")
-    front = {name: _short(given[name]) for name in _FRONT if name in given}
-    for part in [given, *(p for p in (scores, given.get("measures")) if isinstance(p, dict))]:
-        for name in _MEASURES:
-            if isinstance(part.get(name), int | float) and not isinstance(part.get(name), bool):
-                measures.setdefault(name, part[name])
-    return {
-        "key_measures": measures,
-        "front": front,
-        "rest": {name: value for name, value in given.items() if name not in _PLUMBING and front.get(name) != value},
-    }
-
-
-def _short(value: Any) -> Any:
-    """A table of a card without the tables in it, its lists of names in one line."""
-    if not isinstance(value, dict):
-        return value
-    plain = {name: v for name, v in value.items() if not isinstance(v, dict)}
-    return {name: ", ".join(map(str, v)) if isinstance(v, list) else v for name, v in plain.items()}
 
 
 def shipper_address(request: Request) -> dict[str, Any]:

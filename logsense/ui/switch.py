@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs
-
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from logsense.api.auth import check_same_origin
-from logsense.errors import TooLarge
+from logsense.ui.forms import read_form
 from logsense.ui.language import COOKIE, LANGUAGES
 from logsense.ui.login import safe_place
 
@@ -24,14 +22,9 @@ def router() -> APIRouter:
     @routes.post("/language")
     async def switch(request: Request) -> Response:
         check_same_origin(request)
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _MAX_FORM:
-                raise TooLarge("The form is too large", fix="use the switch of the page")
-        form = parse_qs(body.decode("utf-8", "replace"))
-        answer = RedirectResponse(safe_place(form.get("next", ["/"])[0]), 303)
-        code = form.get("language", [""])[0]
+        form = await read_form(request, _MAX_FORM)
+        answer = RedirectResponse(safe_place(form.get("next", "/")), 303)
+        code = form.get("language", "")
         if code in LANGUAGES:
             secure = request.url.scheme == "https"
             answer.set_cookie(COOKIE, code, max_age=_YEAR_S, httponly=True, samesite="lax", secure=secure)

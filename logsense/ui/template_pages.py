@@ -13,7 +13,7 @@ from logsense.api.params import Window, window
 from logsense.api.templates import EditKind
 from logsense.errors import BadInput
 from logsense.ui.format import path
-from logsense.ui.incident_pages import read_form
+from logsense.ui.forms import read_form
 from logsense.ui.language import marked as _
 from logsense.ui.rendering import page, url
 from logsense.workspace import Workspace

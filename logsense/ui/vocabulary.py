@@ -18,9 +18,13 @@ WORDS = (
     _("ip"), _("address"), _("duration"), _("size"), _("percent"), _("integer"), _("decimal"), _("uuid"), _("mac"),
     _("time"), _("hex"), _("url"), _("email"), _("boolean"), _("path"), _("version"), _("host"), _("word"), _("text"),
     _("unknown"),
+    # columns of computed answers
+    _("lines"), _("service"), _("level"), _("from"), _("to"),
     # counters of sources, parts of the service
     _("accepted"), _("parsed"), _("unparsed"), _("late"), _("future"), _("dropped"), _("index"), _("worker"),
     _("models"), _("spool"), _("backlog bytes"),
+    # who forecasts
+    _("served"), _("time to limit"), _("error count"), _("recency of errors"),
     # spans of time
     _("15 min"), _("1 h"), _("6 h"), _("24 h"), _("7 d"), _("All"), _("10 s"), _("1 min"), _("10 min"),
 )  # fmt: skip

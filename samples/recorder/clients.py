@@ -39,8 +39,10 @@ class Wire:
 class Postgres(Wire):
     """Protocol 3, simple queries, text results, trust authentication."""
 
-    def __init__(self, host: str, user: str, database: str, timeout: float = 10, app: str = "shop") -> None:
-        super().__init__(host, 5432, timeout)
+    def __init__(
+        self, host: str, user: str, database: str, timeout: float = 10, app: str = "shop", port: int = 5432
+    ) -> None:
+        super().__init__(host, port, timeout)
         body = struct.pack("!i", 196608)
         for word in ("user", user, "database", database, "application_name", app):
             body += word.encode() + b"\0"
@@ -147,8 +149,8 @@ class MariaDB(Wire):
 class Redis(Wire):
     """RESP 2."""
 
-    def __init__(self, host: str, timeout: float = 5) -> None:
-        super().__init__(host, 6379, timeout)
+    def __init__(self, host: str, timeout: float = 5, port: int = 6379) -> None:
+        super().__init__(host, port, timeout)
 
     def call(self, *words: str | bytes) -> object:
         parts = [w if isinstance(w, bytes) else w.encode() for w in words]

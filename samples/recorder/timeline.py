@@ -18,7 +18,8 @@ from typing import Any
 
 from recorder.host import World
 from recorder.kernel import KernelLog
-from recorder.metrics import Gauge, Recorder, stamp
+from recorder.metrics import Gauge, Recorder
+from recorder.values import stamp
 
 
 def say(text: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from logsense.api import examples, schemas
+from logsense.api import examples, model_shapes, schemas
 from logsense.api.app import create_app
 
 EXPECTED = {
@@ -22,6 +22,9 @@ EXPECTED = {
     "/api/v1/incidents/{incident_id}/{kind}", "/api/v1/templates", "/api/v1/templates/{template_id}",
     "/api/v1/forecasts", "/api/v1/metrics/series", "/api/v1/diagnose", "/api/v1/evidence/{evidence_id}",
     "/api/v1/overview", "/api/v1/hosts", "/api/v1/sources", "/api/v1/models", "/healthz", "/readyz", "/metrics",
+    "/api/v1/failures", "/api/v1/failures/{failure_id}", "/api/v1/failure-labels", "/api/v1/models/recordings",
+    "/api/v1/models/{name}/fit", "/api/v1/models/{name}/{version}", "/api/v1/models/train", "/api/v1/models/evaluate",
+    "/api/v1/models/promote", "/api/v1/models/rollback", "/api/v1/jobs", "/api/v1/jobs/{job_id}",
 }  # fmt: skip
 
 
@@ -65,7 +68,8 @@ def test_every_answer_has_a_schema_with_examples(openapi: dict[str, Any]) -> Non
     for name, operation in operations(openapi):
         if name.endswith("/summary"):  # text
             continue
-        content = operation["responses"]["200"]["content"]
+        success = "202" if "202" in operation["responses"] else "200"
+        content = operation["responses"][success]["content"]
         if name in ("get /metrics", "get /api/v1/tail"):  # text and a stream of events
             assert "application/json" not in content
             continue
@@ -111,8 +115,13 @@ def test_page_lists_every_operation(client: TestClient) -> None:
         (examples.SERIES, schemas.SeriesItem),
         (examples.OVERVIEW, schemas.Overview),
         (examples.SOURCE, schemas.SourceHealth),
-        (examples.MODEL, schemas.ModelItem),
+        (examples.MODEL, model_shapes.ModelItem),
         (examples.READY, schemas.Readiness),
+        (model_shapes.FAILURE, model_shapes.FailureItem),
+        (model_shapes.KEPT, model_shapes.FailuresKept),
+        (model_shapes.LABELS, model_shapes.Labels),
+        (model_shapes.JOB, model_shapes.Job),
+        (model_shapes.FIT, model_shapes.Fit),
     ],
 )
 def test_examples_have_the_documented_shape(example: dict[str, Any], shape: type[schemas.Shape]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from pydantic import TypeAdapter
 from starlette.testclient import TestClient
 
-from logsense.api import schemas
+from logsense.api import model_shapes, schemas
 from logsense.api.health import route_template
 
 SHAPES: tuple[tuple[str, Any], ...] = (
@@ -32,7 +32,15 @@ SHAPES: tuple[tuple[str, Any], ...] = (
     ("/api/v1/overview", schemas.Overview),
     ("/api/v1/hosts", list[schemas.HostItem]),
     ("/api/v1/sources", list[schemas.SourceHealth]),
-    ("/api/v1/models", list[schemas.ModelItem]),
+    ("/api/v1/models", list[model_shapes.ModelItem]),
+    ("/api/v1/models/failure-hazard/2026.03", model_shapes.ModelItem),
+    ("/api/v1/models/failure-hazard/fit", model_shapes.Fit),
+    ("/api/v1/models/recordings", list[str]),
+    ("/api/v1/jobs", list[model_shapes.Job]),
+    ("/api/v1/jobs/job-2", model_shapes.Job),
+    ("/api/v1/failures", list[model_shapes.FailureItem]),
+    ("/api/v1/failures/ticket-4711", model_shapes.FailureItem),
+    ("/api/v1/failure-labels", model_shapes.Labels),
     ("/healthz", dict[str, str]),
     ("/readyz", schemas.Readiness),
 )

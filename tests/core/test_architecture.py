@@ -11,6 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "logsense"
 HEAVY = (
     "drain3",
+    "pcre2",
     "spacy",
     "sentence_transformers",
     "torch",
@@ -19,6 +20,7 @@ HEAVY = (
     "sklearn",
     "bokeh",
     "elasticsearch",
+    "resvg_py",
 )
 
 

@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 READMES = ("README.md", "README.zh-CN.md")
 
 
-@pytest.mark.parametrize("name", [*READMES, "CONTRIBUTING.md", "samples/README.md", "models/README.md"])
+@pytest.mark.parametrize(
+    "name", [*READMES, "CONTRIBUTING.md", "samples/README.md", "models/README.md", "docs/models.md"]
+)
 def test_links_lead_somewhere(name: str) -> None:
     path = ROOT / name
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", path.read_text(encoding="utf-8")):
@@ -48,3 +50,15 @@ def test_make_targets_in_the_documents_exist() -> None:
     for name in (*READMES, "CONTRIBUTING.md"):
         for target in re.findall(r"make ([a-z-]+)", (ROOT / name).read_text(encoding="utf-8")):
             assert target in targets, f"{name}: make {target}"
+
+
+def test_the_page_about_models_names_what_exists() -> None:
+    text = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    for command, below in re.findall(r"logsense (\w+)(?: (\w+))?", text):
+        if command in commands and below and hasattr(commands[command], "commands"):
+            assert below in commands[command].commands, f"{command} {below}"
+    named = re.findall(r"^    logsense (\w+)", text, re.MULTILINE)
+    assert len(named) > 8 and set(named) <= set(commands)
+    for section, key in re.findall(r"`\[(\w+)\] (\w+)`", text):
+        assert hasattr(Settings().section(section), key), f"[{section}] {key}"

@@ -175,3 +175,17 @@ def test_card_toml_survives_hard_texts(tmp_path: Path) -> None:
     assert table["scores"]["nan"] != table["scores"]["nan"] and "none" not in table["scores"]
     (tmp_path / CARD).write_text(dumps(hard.to_dict() | {"sha256": "x", "a_later_field": 1}))
     assert read_card(tmp_path / CARD).data == hard.data
+
+
+def test_a_trained_version_never_takes_the_place_of_a_shipped_one_of_the_same_number(tmp_path: Path) -> None:
+    shipped, own = tmp_path / "shipped", tmp_path / "own"
+    below = ModelStore([shipped])
+    below.promote("failure", below.save(Card("failure", "", "failure", "then"), {"who": "shipped"}).version)
+    ModelStore([own]).save(Card("failure", "", "failure", "now"), {"who": "own"})
+    both = ModelStore([own, shipped])
+    assert both.load("failure")[0] == {"who": "shipped"}
+    assert [(e.card.created, e.in_use) for e in both.entries("failure")] == [("now", False), ("then", True)]
+    both.promote("failure", "1")
+    assert both.load("failure")[0] == {"who": "own"}
+    both.rollback("failure")
+    assert both.load("failure")[0] == {"who": "shipped"}

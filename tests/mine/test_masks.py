@@ -1,13 +1,15 @@
 """Masks are data: their samples are their tests, and every one of them is blind to which digit it sees."""
 
 import re
+import sys
 import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logsense.mine.masks import Masker, check_digit_blind, encode, flatten, load_masks, samples
+from logsense.mine.masks import Masker, check_digit_blind, encode, flatten, load_masks, opaque, places, samples
+from logsense.mine.substitute import Substitution
 
 MASKS, REWRITES = load_masks()
 MASKER = Masker()
@@ -99,10 +101,10 @@ def test_the_token_cache_never_changes_a_result(line, random):
 @given(LINES)
 def test_blind_lines_have_one_masked_form_for_all_digits(line):
     data = encode(line)
-    masked, blind = fresh_masker().mask_tokens(data, flatten(data))
-    if blind:
+    masked, matter = fresh_masker().mask_tokens(data, flatten(data))
+    if not matter:
         zeros = flatten(data)
-        assert fresh_masker().mask_tokens(zeros, zeros) == (masked, True)
+        assert fresh_masker().mask_tokens(zeros, zeros)[0] == masked
 
 
 @pytest.mark.parametrize(
@@ -141,3 +143,112 @@ def test_hostile_lines_cost_milliseconds(piece):
     start = time.process_time()
     fresh_masker().mask((piece * 4000)[:4000])
     assert time.process_time() - start < 0.3
+
+
+TOKENS = st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=8).map("".join)
+SUBSTITUTION = Substitution(MASKS)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(TOKENS, min_size=1, max_size=6))
+def test_both_engines_find_the_same(texts):
+    tokens = [t for text in texts for t in flatten(encode(text.encode("utf-8", "replace").decode())).split()]
+    together, alone = SUBSTITUTION.all(tokens), list(map(SUBSTITUTION.one, tokens))
+    assert [m.text for m in together] == [m.text for m in alone]
+    for token, found, other in zip(tokens, together, alone, strict=True):
+        if "0" in found.text:
+            assert (found.of(token), other.of(token)) == (found.text, found.text)
+
+
+def test_without_the_fast_engine_the_other_answers(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pcre2", None)
+    assert [m.text for m in Substitution(MASKS).all([b"10.0.0.1:80", b"tty2"])] == ["<*>", "tty2"]
+
+
+def test_what_one_engine_refuses_the_other_answers():
+    pcre2 = pytest.importorskip("pcre2")
+
+    class Refusing:
+        def sub(self, *_):
+            raise pcre2.LibraryError(-47)
+
+    refused = Substitution(MASKS)
+    assert refused._compiled is not None
+    refused.__dict__["_compiled"] = Refusing()
+    assert [m.text for m in refused.all([b"10.0.0.1:80", b"tty2"])] == ["<*>", "tty2"]
+
+
+@pytest.mark.parametrize("token", ["a" * 600 + "=12", "1,2;" * 400, "x\x01y7\x02", "É7" * 300])
+def test_long_and_odd_tokens_are_masked_like_any_other(token):
+    (found,) = SUBSTITUTION.all([encode(token)])
+    assert found == SUBSTITUTION.one(encode(token))
+    assert found.of(encode(token)) == found.text
+
+
+def unconditional(masked):
+    """The second round without a look at ``needs``."""
+    adjacent = re.compile(r"<\*>(?:\s?<\*>)+")
+    text = adjacent.sub("<*>", masked)
+    for mask in REWRITES:
+        text = re.sub(mask.pattern, mask.replace, text, flags=re.ASCII)
+    return adjacent.sub("<*>", text)
+
+
+MASKED_PIECES = [
+    *(
+        "<*>",
+        " ",
+        "=",
+        "= ",
+        '"',
+        "'",
+        "(",
+        ")",
+        "()",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        ":",
+        "<",
+        ">",
+        "~",
+        "Jan",
+        "Mon",
+        "UTC",
+    ),
+    *("EST", "bytes", "sent", "wpad", "open", "values", "in", "null", "a.b.c", "x", 'HTTP/1.1" 200 ', "-", "CEST", "w"),
+]
+MASKED = st.lists(st.sampled_from(MASKED_PIECES), max_size=16).map("".join)
+
+
+@settings(max_examples=600, deadline=None)
+@given(MASKED)
+def test_a_rewrite_matches_nothing_that_holds_none_of_its_needs(masked):
+    assert MASKER.rewrite(masked) == unconditional(masked)
+
+
+NAMES = st.from_regex(r"\A(?:[a-z][a-z0-9_-]*[0-9]|[A-Z][A-Za-z0-9]*[0-9][a-z]?|[0-9]+[A-Za-z]+[0-9_-]*)\Z")
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.lists(MASKED, min_size=2, max_size=4), st.lists(NAMES, min_size=1, max_size=3))
+def test_rewrites_treat_all_names_alike(parts, names):
+    """What a line becomes with a name is what it becomes with the word that stands for the name."""
+    words, shape = [parts[0]], [parts[0]]
+    for name, part in zip(names, parts[1:], strict=False):
+        words += [name, part]
+        shape += [opaque(name), part]
+    text, stands = " ".join(words), " ".join(shape)
+    expected = MASKER.rewrite(text)
+    for name in names:
+        expected = " ".join(opaque(word) if word == name else word for word in expected.split(" "))
+    assert " ".join(opaque(w) if w in names else w for w in MASKER.rewrite(stands).split(" ")) == expected
+
+
+@pytest.mark.parametrize("line", ["a tty2 b ssh2", "  a  tty2\tb   ssh2 ", "tty2", "x tty2 tty2 ssh2"])
+def test_places_of_tokens(line):
+    data = encode(line)
+    found = places(flatten(data), [i for i, token in enumerate(data.split()) if token[-1:] == b"2"])
+    assert [data[place] for place in found] == [token for token in data.split() if token[-1:] == b"2"]

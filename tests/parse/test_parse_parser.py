@@ -122,6 +122,13 @@ def test_a_traceback_belongs_to_the_line_before() -> None:
     assert record.original == "\n".join(MIXED[7:11])
 
 
+def test_an_exception_stated_beside_the_body_is_named_in_the_message() -> None:
+    stated = {"error.type": "ValueError", "error.message": "no such item", "error.stack_trace": "Traceback …"}
+    (record,) = parse("order failed", **stated)
+    assert record.message == "order failed: ValueError: no such item"
+    assert record.original == "order failed"
+
+
 def test_sections_of_one_backend_are_one_record() -> None:
     (record,) = parse(*MIXED[1:5])
     assert record.id == "test-0"

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logsense.predict import state
-from logsense.predict.explain import describe, limit_text
+from logsense.predict.explain import describe, outlook_text
 from logsense.predict.features import FeatureBuilder
 from logsense.predict.history import HostHistory
 from logsense.predict.options import ForecastOptions
@@ -98,8 +98,8 @@ def test_filling_resource_is_projected_whatever_the_exporter_calls_it() -> None:
         assert limit is not None and limit.metric == name
         # 0.4 + 59 x 0.008 = 0.872; the rest takes 16 steps of 10 s
         assert limit.seconds == pytest.approx(160, rel=0.15)
-        assert limit.probability > 0.95
-        assert "full in about" in limit_text(limit)
+        assert limit.probability > 0.8  # as sure as a trend may be that lasted longer than it still needs
+        assert "full in about" in outlook_text(limit)
     assert np.allclose(rows[0], rows[1], atol=1e-3)
 
 
@@ -125,7 +125,7 @@ def test_free_space_and_stated_limit() -> None:
     assert found["disk:high"] > 0  # less free space is worse
     limit = builder.vector("h", START).limit
     assert limit is not None
-    assert "fallen by 40 %: nothing left in about" in limit_text(replace(limit, metric="disk.free", share=0.4))
+    assert "fallen by 40 %: nothing left in about" in outlook_text(replace(limit, metric="disk.free", share=0.4))
 
 
 def test_stepwise_counter_is_not_extrapolated_by_cpu() -> None:

@@ -139,7 +139,7 @@ def test_with_a_model_history_is_needed_first_and_reasons_are_readable() -> None
     assert later[-1].probability > 0.8
     assert "system.disk.utilization" in later[-1].reasons[0][0]
     assert later[-1].pipeline == "database"
-    assert {f.model for f in later[20:50]} == {"failure/"}
+    assert {f.model for f in later[20:40]} == {"failure/"}  # until the trend of the disk speaks louder
 
 
 def test_the_models_own_features_are_used() -> None:

@@ -79,3 +79,38 @@ def test_a_slow_hop_says_by_how_much_and_cites_both_lines():
 
 def test_rare_hops_are_left_out():
     assert compare(Requests(normal(1, 1), normal(2, 1))) == []
+
+
+def around_and_busy(name: str, ms: float, busy_ms: float):
+    """A slow network before ``name``, and a machine on which everything else takes longer too."""
+    slow, rng = around(name, ms), random.Random(5)
+    return lambda origin, target: slow(origin, target) + rng.expovariate(1 / busy_ms) * (1 if origin != target else 0.3)
+
+
+@pytest.mark.parametrize("name", ["catalog", "order", "payment", "stock", "price"])
+def test_a_busy_machine_hides_nobody_and_accuses_nobody_else(name):
+    found = delays(during(Shop(5, wait=around_and_busy(name, 150, 25))))
+    assert found[0].place == place(name)
+
+
+def test_a_busy_machine_alone_slows_nobody_in_particular():
+    for seed in range(40, 50):
+        rng = random.Random(seed)
+        busy = Shop(seed, wait=lambda origin, target, rng=rng: rng.expovariate(1 / 40))
+        found = delays(during(busy))
+        assert not found or found[0].score < DELAY_GATE
+
+
+def test_a_slow_link_is_the_called_service_not_its_only_caller():
+    """Both ends see it; the caller's other calls and the called one's own calls are as usual."""
+    rng = random.Random(3)
+    ends = {("front", "order"), ("order", "front")}
+    link = Shop(6, wait=lambda origin, target: rng.gauss(120, 12) if (origin, target) in ends else 0.0)
+    assert delays(during(link))[0].place == place("order")
+
+
+def test_a_service_that_gets_no_time_is_late_to_take_up_what_reaches_it():
+    rng = random.Random(4)
+    starved = Shop(7, wait=lambda origin, target: rng.expovariate(1 / 60) if target == "order" != origin else 0.0)
+    found = delays(during(starved))
+    assert found[0].place == place("order") and found[0].score >= DELAY_GATE

@@ -67,3 +67,30 @@ def test_ordinary_requests_give_nothing_to_be_sure_of():
 def test_without_requests_and_figures_nothing_is_said():
     assert deviations(of()) == []
     assert deviations(of(Requests())) == []
+
+
+def test_of_two_resources_about_as_strong_the_one_that_surely_changed_first_comes_first():
+    def from_(at: float):
+        return lambda since: 97.0 if since >= at else 0.9
+
+    late, early = series("a-1", "CpuUsageRate(%)", 0.9, from_(50)), series("b-1", "CpuUsageRate(%)", 0.9, from_(0))
+    found = deviations(of(None, late, early))
+    assert [one.host for one in found] == ["b-1", "a-1"]
+    assert "changed surely before CpuUsageRate(%) on a-1" in found[0].why
+    translate(found[0].why, lambda part: pytest.fail(part))
+
+
+def test_onsets_that_cannot_be_told_apart_change_nothing():
+    same = [series(f"{name}-1", "CpuUsageRate(%)", 0.9, 97.0) for name in "ab"]
+    found = deviations(of(None, *same))
+    assert [one.host for one in found] == ["a-1", "b-1"] and "before" not in found[0].why
+
+
+def test_a_partly_taken_up_resource_counts_where_the_place_delays_requests():
+    slow = during(Shop(5, wait=leaving("stock", 60)))
+    found = rank(of(slow, series("stock-1", "process.cpu.utilization", 0.01, 0.09)))
+    assert (found[0].kind, found[0].host) == ("cpu_starvation", "stock-1")
+    assert any(cited.startswith("line:") for cited in found[0].evidence)
+    elsewhere = rank(of(slow, series("cart-1", "process.cpu.utilization", 0.01, 0.09)))
+    assert elsewhere[0].host == "stock-1"
+    translate(found[0].why, lambda part: pytest.fail(part))

@@ -37,7 +37,13 @@ def test_named(name, before, now, kind):
     ],
 )
 def test_not_taken_up(name, before, now):
-    assert taken_up(evidence(metrics=[series("a", name, before, now)])) == []
+    found = taken_up(evidence(metrics=[series("a", name, before, now)]))
+    assert [use for use in found if not use.partial] == []
+
+
+def test_a_share_that_grew_many_times_over_is_a_partial_sign():
+    found = taken_up(evidence(metrics=[series("a", "process.cpu.utilization", 0.01, 0.12)]))
+    assert [use.partial for use in found] == [True]
 
 
 def test_the_strongest_comes_first():

@@ -1,7 +1,7 @@
 """Points the real shippers at a real ``logsense serve``, then asks the API what arrived: ``make test-shippers``.
 
-The scripts that drive the shippers are in a folder of their own (``SHIPPERS``, by default ``../shared/shippers``);
-what they install goes to ``SHIPPERS_HOME``, by default a folder in the system's temporary one.
+``scripts/`` drives them, one script a client; ``SHIPPERS`` names a folder of other drivers with the same names and
+variables, which then come first. ``install.py`` says where the clients themselves go.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.parse
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -25,10 +26,10 @@ from typing import Any
 from logsense.keys import KeyStore
 from tests.e2e.running import Running, free_port
 from tests.shippers.clients import CLIENTS, Client
+from tests.shippers.install import HOME, install
 
-SCRIPTS = Path(os.environ.get("SHIPPERS") or Path(__file__).resolve().parents[3] / "shared/shippers") / "scripts"
-HOME = Path(os.environ.get("SHIPPERS_HOME") or Path(tempfile.gettempdir()) / "logsense-shippers")
 OWN = Path(__file__).resolve().parent / "scripts"
+SCRIPTS = Path(os.environ.get("SHIPPERS") or OWN)
 SOCKETS = ("syslog_tls", "relp", "gelf", "otlp_grpc", "fluent", "lumberjack", "statsd", "graphite")
 SETTLE_S = 25
 
@@ -42,62 +43,6 @@ class Result:
     found: int = 0
     seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
-
-
-def missing() -> str:
-    """Why the clients cannot run, or ''."""
-    if not SCRIPTS.is_dir():
-        return f"there are no scripts in {SCRIPTS} (set SHIPPERS)"
-    if not (HOME / "venv/py/bin/python").exists():
-        return f"nothing is installed in {HOME} (run `make test-shippers` once, or set SHIPPERS_HOME)"
-    if not (HOME / "venv/more/bin/python").exists() or shutil.which("collectd", path="/usr/sbin") is None:
-        return "collectd or further Python clients are not installed (run `make test-shippers` once)"
-    if shutil.which("rsyslogd") is None or not (HOME / "syslog-ng-root").is_dir():
-        return "rsyslog or syslog-ng is not installed (run `make test-shippers` once)"
-    return ""
-
-
-def prepare() -> None:
-    """Install what is not there yet; needs root and a Debian."""
-    copied = HOME / "scripts"
-    HOME.mkdir(parents=True, exist_ok=True)
-    if not copied.is_dir():  # one of the scripts is looked for beside what is installed
-        shutil.copytree(SCRIPTS, copied, copy_function=shutil.copyfile)
-    if missing():
-        print(f"==> Installing the shippers into {HOME}", flush=True)
-        env = {**os.environ, "SHIPPERS_HOME": str(HOME)}
-        done = subprocess.run(["bash", str(SCRIPTS / "install.sh")], env=env, check=False)
-        if done.returncode:  # two of the Python clients may exclude each other at the versions of the day
-            for name, groups in PYTHON_CLIENTS.items():
-                install_python_clients(name, groups)
-        install_more_clients()
-
-
-#: Folder -> groups of packages, installed one after the other: one that cannot be had does not cost the others.
-PYTHON_CLIENTS = {
-    "py": (
-        "opentelemetry-sdk opentelemetry-exporter-otlp-proto-http opentelemetry-exporter-otlp-proto-grpc "
-        "opentelemetry-instrumentation-logging python-logging-loki elasticsearch cramjam protobuf",
-        "opentelemetry-exporter-otlp-json-http",
-    ),
-    "es7": ("elasticsearch>=7,<8",),
-    "es8": ("elasticsearch>=8,<9",),
-}
-
-
-def install_python_clients(name: str, groups: Sequence[str]) -> None:
-    where = HOME / "venv" / name
-    subprocess.run([sys.executable, "-m", "venv", str(where)], check=True)
-    for packages in groups:
-        subprocess.run([str(where / "bin/pip"), "-q", "install", *packages.split()], check=False)
-
-
-def install_more_clients() -> None:
-    """What `scripts/` here drives: collectd, and one Python client for each further protocol."""
-    debian = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    packages = ("collectd-core", "libyajl2", "libcurl3-gnutls")
-    subprocess.run(["apt-get", "install", "-qy", "--no-install-recommends", *packages], env=debian, check=False)
-    install_python_clients("more", ("fluent-logger graypy statsd influxdb-client pylogbeat",))
 
 
 def certificates(folder: Path) -> tuple[Path, Path, Path]:
@@ -134,6 +79,8 @@ class Shippers:
         self.reader = KeyStore(data).add("reader", ["search"]) if keys else ""
         if wrong:
             self.key = self.key[:-6] + "wrong0"
+        # Refusals are counted for the server as a whole: one client at a time, then they are that client's.
+        self._alone = threading.Lock() if wrong else nullcontext()
         self.server = Running(data)
         lines = "\n".join(f"{name} = {port}" for name, port in self.ports.items())
         with self.server.config.open("a", encoding="utf-8") as config:
@@ -148,13 +95,17 @@ class Shippers:
         self.server.__exit__()
 
     def run(self, client: Client, count: int = 3) -> Result:
+        with self._alone:
+            return self._run(client, count)
+
+    def _run(self, client: Client, count: int) -> Result:
         mark = f"mark{time.time_ns():x}"
         result = Result(client, client.found(count))
         began, refused = time.time(), self._refusals()
         env = {**os.environ, "SHIPPERS_HOME": str(HOME), "HOST": "localhost" if "tls" in client.port else "127.0.0.1",
                "PORT": str(self.ports[client.port]), "MARK": mark, "COUNT": str(count), "CA": str(self.ca),
                **client.env, **self._credentials(client)}  # fmt: skip
-        script = OWN / client.script if (OWN / client.script).exists() else SCRIPTS / client.script
+        script = SCRIPTS / client.script if (SCRIPTS / client.script).exists() else OWN / client.script
         done = subprocess.run(["bash", str(script)], env=env, capture_output=True, text=True,
                               timeout=120, check=False)  # fmt: skip
         output = (done.stdout + done.stderr)[-1500:]
@@ -265,29 +216,42 @@ def with_wrong_key(client: Client) -> Client:
     return replace(client, name=client.name.replace("+key", "+wrong key"), found=lambda n: 0)
 
 
+@contextmanager
+def servers(folder: Path) -> Iterator[list[tuple[Shippers, Client]]]:
+    """Three servers (open, with keys, with a key that none of the clients knows) and who is to run against which."""
+    for name in ("open", "keys", "wrong"):
+        (folder / name).mkdir()
+    with (
+        Shippers(folder / "open") as opened,
+        Shippers(folder / "keys", keys=True) as locked,
+        Shippers(folder / "wrong", wrong=True) as wrong,
+    ):
+        able = [client for client in CLIENTS if client.token]
+        runs = [(opened, client) for client in CLIENTS]
+        yield [*runs, *((locked, with_key(c)) for c in able), *((wrong, with_wrong_key(c)) for c in able)]
+
+
+def run_all(runs: Sequence[tuple[Shippers, Client]], count: int, jobs: int) -> Iterator[Result]:
+    """The results in the order of ``runs``; ``jobs`` clients run at a time, since they mostly wait."""
+    with ThreadPoolExecutor(jobs) as pool:
+        yield from pool.map(lambda run: run[0].run(run[1], count), runs)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-k", default="", help="only clients whose name contains this")
     parser.add_argument("--count", type=int, default=3, help="records per client")
+    parser.add_argument("--jobs", type=int, default=4, help="clients that run at a time")
     arguments = parser.parse_args()
-    prepare()
+    install()
+    beside = HOME / "scripts"  # where drivers other than our own may look for their parts
+    if SCRIPTS != OWN and not beside.exists():
+        beside.symlink_to(SCRIPTS.resolve())
     results = []
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="logsense-shippers-")))
-        (folder / "open").mkdir()
-        (folder / "keys").mkdir()
-        (folder / "wrong").mkdir()
-        opened = stack.enter_context(Shippers(folder / "open"))
-        locked = stack.enter_context(Shippers(folder / "keys", keys=True))
+    with tempfile.TemporaryDirectory(prefix="logsense-shippers-") as folder, servers(Path(folder)) as runs:
         print(f"{'client':<32}{'sent':>6}{'found':>7}{'seconds':>9}  result", flush=True)
-        wrong = stack.enter_context(Shippers(folder / "wrong", wrong=True))
-        runs = [(opened, c) for c in CLIENTS]
-        runs += [(locked, with_key(c)) for c in CLIENTS if c.token]
-        runs += [(wrong, with_wrong_key(c)) for c in CLIENTS if c.token]
-        for shippers, client in runs:
-            if arguments.k not in client.name:
-                continue
-            result = shippers.run(client, arguments.count)
+        runs = [run for run in runs if arguments.k in run[1].name]
+        for (shippers, client), result in zip(runs, run_all(runs, arguments.count, arguments.jobs), strict=True):
             results.append(result)
             state = "ok" if not result.problems else "FAILED"
             wanted = result.wanted or ("none" if shippers.wrong else "metric")

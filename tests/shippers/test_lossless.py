@@ -14,7 +14,7 @@ import pytest
 from logsense.keys import KeyStore
 from logsense.shippers import render
 from tests.e2e.running import Running
-from tests.shippers.run import HOME, missing
+from tests.shippers.install import HOME, missing
 
 pytestmark = [pytest.mark.heavy, pytest.mark.slow, pytest.mark.xdist_group("shippers")]
 LINES = 60

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from logsense.cli import app
 from logsense.errors import BadInput, NotFound
 from logsense.shippers import names, render
-from tests.shippers.run import HOME
+from tests.shippers.install import HOME
 
 NAMES = [name for name, _ in names()]
 KEY = "ls_0123abcd_" + "A-b_" * 10 + "xyz"

@@ -14,6 +14,7 @@ from typing import Any
 
 from logsense.errors import NotFound
 from logsense.timefmt import iso
+from tests.ui import fake_desk
 
 SECOND = 10**9
 MINUTE = 60 * SECOND
@@ -71,6 +72,7 @@ class FakeWorkspace:
             {"kind": "feedback", "at": iso(self.now - 20 * 1440 * MINUTE), "by": "", "text": "", "verdict": "right_cause"},
         ]  # fmt: skip
         self.empty = empty
+        self.desk = fake_desk.FakeDesk(self)
         self.noise: set[str] = set()
         self.asked: dict[str, Any] = {}
         self.edits: list[dict[str, Any]] = [
@@ -456,12 +458,7 @@ class FakeWorkspace:
     def models(self) -> list[dict[str, Any]]:
         if self.empty:
             return []
-        card = {"purpose": "P(failure of a host within an hour)", "trained_on": "14 days of metrics, 61 hosts",
-                "measures": {"average_precision": 0.41, "brier": 0.031}, "limits": ["not for hosts younger than a day"]}  # fmt: skip
-        return [
-            {"name": "failure-hazard", "version": "2026.03", "in_use": True, "created": iso(self.now), "card": card},
-            {"name": "failure-hazard", "version": "2026.02", "in_use": False, "created": iso(self.now), "card": card},
-        ]
+        return fake_desk.models(self.now)
 
 
 class FakeFollower:

@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from logsense.ui.answers import drawn
-from logsense.ui.service_pages import card
+from logsense.ui.model_pages import shown
 
 TABLE = {"kind": "table", "title": "Hosts by errors", "columns": ["host", "lines"], "rows": [["db1", 40], ["web1", 10]]}
 
@@ -112,10 +112,10 @@ def test_host_shows_course_of_the_risk_and_what_stood_out_first(client: TestClie
 
 
 def test_a_model_card_is_read_from_its_limits_on() -> None:
-    made = card(
+    made = shown(
         {"name": "failure", "sha256": "ab", "limits": ["young hosts"], "scores": {"brier": 0.03, "notes": []},
          "data": {"hosts": 3, "recordings": ["a", "b"], "onsets_by_kind": {"x": 1}}, "fit": {"c": 1}}
     )  # fmt: skip
-    assert made["key_measures"] == {"brier": 0.03}
+    assert made["score_rows"] == []
     assert made["front"] == {"limits": ["young hosts"], "data": {"hosts": 3, "recordings": "a, b"}}
     assert made["rest"].keys() == {"sha256", "scores", "data", "fit"}

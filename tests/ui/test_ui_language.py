@@ -29,6 +29,8 @@ PAGES = (
     "/", "/?from=-6h", "/incidents", "/incidents?status=open", "/incidents/INC-42", "/incidents/INC-17?done=note",
     "/search", "/search?q=connection+host:web1+last+night", "/search?q=zzzz", "/search?q=connection&live=1",
     "/search?q=x&from=-1h", "/logs/L-control", "/hosts", "/hosts/db1", "/sources", "/models", "/docs",
+    "/models?done=report",
+    "/metric?host=db1&name=load.1m", "/metric?host=db1&name=disk.used_percent%7Bdevice%3Dsda%7D&from=-1h",
     "/evidence/line:L-xss", "/evidence/template:T-refused?incident=INC-42", "/evidence/signal:S-1",
     "/evidence/incident:INC-17", "/templates", "/templates?show=new", "/templates?show=rare&order=text",
     "/templates?show=noise", "/templates?q=zzzz", "/templates/T-refused", "/templates/T-hostile?done=rename",
@@ -40,6 +42,7 @@ NAMES = frozenset((
     "logsense", "api", "utc", "url", "http", "https", "json", "otlp", "rfc", "syslog", "prometheus", "remote", "write",
     "tls", "tenant",
     "tcp", "udp", "enter", "shift", "esc", "net", "core", "rmem", "max", "worker", "lateness", "time", "zone", "format",
+    "psi",
     "parse", "formats", "pipeline", "docs", "openapi", "hosts", "now",
 ))  # fmt: skip
 

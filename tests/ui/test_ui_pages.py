@@ -42,6 +42,7 @@ PAGES = (
     "/hosts",
     "/sources",
     "/models",
+    "/models?done=cancel",
     "/docs",
 )
 FULL_PAGES = (

@@ -11,7 +11,7 @@ import pytest
 from pydantic import TypeAdapter
 from starlette.testclient import TestClient
 
-from logsense.api import schemas
+from logsense.api import model_shapes, schemas
 from logsense.api.app import create_app
 from logsense.index import EmbeddedIndex
 from logsense.record import (
@@ -169,7 +169,7 @@ def test_every_link_of_every_page_leads_somewhere(client: TestClient) -> None:
         ("/api/v1/overview", schemas.Overview),
         ("/api/v1/hosts", list[schemas.HostItem]),
         ("/api/v1/sources", list[schemas.SourceHealth]),
-        ("/api/v1/models", list[schemas.ModelItem]),
+        ("/api/v1/models", list[model_shapes.ModelItem]),
     ],
 )
 def test_the_workspace_keeps_the_documented_shapes(client: TestClient, place: str, shape: Any) -> None:
