@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import struct
+import zlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,6 +111,25 @@ def test_rows_survive_an_unfinished_block_and_report_damage(tmp_path) -> None:  
     assert reader.read([10**12, 7 * 1024]) == [None, None]
     with pytest.raises(RowFileError):
         reader._load(7)
+    reader.close()
+
+
+def test_rows_that_an_older_version_wrote_are_read(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """zlib, and columns of lists and mappings as they are."""
+    first = ["id0", 5, "message", "s", 6, "", "", "", "", None, "parsed", "", ["x"], {"a": 1}]
+    second = ["id1", 2, "other", "s", 3, "", "", "", "", ["a", "b"], "parsed", "", [], {"b": {"c": "\n"}}]
+    payload = zlib.compress(json.dumps([list(pair) for pair in zip(first, second, strict=True)]).encode())
+    head = struct.pack("<II", zlib.crc32(payload), len(payload))
+    (tmp_path / "rows.bin").write_bytes(head + payload)
+    writer = RowWriter(tmp_path / "rows.bin")
+    fresh = writer.add(("id2", 9, "m", "s", 9, "", "", "", "", None, "parsed", "", ["\n", 1], {"d": "x\ny"}), 10)
+    writer.flush()
+    writer.close()
+    reader = RowReader(tmp_path / "rows.bin")
+    old, older, new = reader.read([0, 1, fresh])
+    assert old == tuple(first)
+    assert older is not None and older[1] == 7 and older[4] == 9 and older[13] == {"b": {"c": "\n"}}
+    assert new is not None and new[12:] == (["\n", 1], {"d": "x\ny"})
     reader.close()
 
 
