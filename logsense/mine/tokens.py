@@ -43,6 +43,8 @@ def split(masked: str) -> tuple[list[str], str]:
 
 def _split_new(word: str) -> tuple[list[str], str]:
     found = _TOKEN.findall(word)
+    if not found:  # white space that only Unicode knows, such as NEL
+        return [], ""
     return [token for _, token in found], "1" + "".join(["1" if space else "0" for space, _ in found[1:]])
 
 

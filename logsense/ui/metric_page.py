@@ -33,15 +33,19 @@ def router(workspace: Workspace) -> APIRouter:
     @routes.get("/metric")
     def metric(request: Request, span: _Span, host: _Host, name: _Host) -> Response:
         view = _metric(workspace, host, name, span)
+        picture = pictures.metric(view, host, name) if view["points"] else None
         return page(
-            request, "metric.html", section="hosts", host=host, name=name, picture=pictures.metric(view, host, name),
+            request, "metric.html", section="hosts", host=host, name=name, picture=picture,
             anomalies=worded(view["anomalies"]), incidents=worded(view["incidents"]), ranges=RANGES,
             chosen=request.query_params.get("from", ""), until=request.query_params.get("to", ""),
         )  # fmt: skip
 
     @routes.get("/pictures/metric.svg")
     def metric_file(span: _Span, host: _Host, name: _Host) -> Response:
-        return _file(metric_picture(_metric(workspace, host, name, span), host, name))
+        view = _metric(workspace, host, name, span)
+        if not view["points"]:
+            raise NotFound("There is no value in this span.", fix="choose another span")
+        return _file(metric_picture(view, host, name))
 
     @routes.get("/pictures/risk.svg")
     def risk_file(span: _Span, host: _Host) -> Response:
@@ -60,8 +64,8 @@ def _metric(workspace: Workspace, host: str, name: str, span: Window) -> dict[st
     seconds = (span.to_ns - span.from_ns) / 1e9 if span.from_ns is not None and span.to_ns is not None else 0
     step_s = int(seconds // _POINTS)
     view = workspace.metric(host, name, from_=span.from_ns, to=span.to_ns, step_s=step_s if step_s > 1 else 0)
-    if not view["points"]:
-        raise NotFound(f"There is no series {name[:200]!r} of {host[:200]!r} in this span.", fix="see /hosts")
+    if not view["points"] and not workspace.metric(host, name, from_=None, to=None, step_s=0)["points"]:
+        raise NotFound(f"There is no series {name[:200]!r} of {host[:200]!r}.", fix="see /hosts")
     return view
 
 

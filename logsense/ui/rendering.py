@@ -53,9 +53,13 @@ def environment() -> jinja2.Environment:
 
 
 def url(place: str, **parameters: object) -> str:
-    """``place`` with the parameters that are not empty. A trailing ``_`` is dropped: ``from_`` means ``from``."""
+    """``place`` (which may have some already) with the parameters that are not empty.
+
+    A trailing ``_`` is dropped: ``from_`` means ``from``.
+    """
     kept = {k.rstrip("_"): str(v) for k, v in parameters.items() if v not in (None, "")}
-    return f"{place}?{urlencode(kept, errors='backslashreplace')}" if kept else place
+    joint = "&" if "?" in place else "?"
+    return f"{place}{joint}{urlencode(kept, errors='backslashreplace')}" if kept else place
 
 
 def worded(answer: Any) -> Any:

@@ -11,6 +11,7 @@ from itertools import pairwise
 import pytest
 
 from logsense.mine import Miner, MinerOptions, TreeOptions, mine_lines
+from logsense.mine.tokens import render, split
 from logsense.record import LogRecord
 
 
@@ -466,3 +467,10 @@ def test_mine_lines_answers_in_order_with_the_final_text():
     assert answers[0] == answers[2]
     assert answers[0][1] == "login of user <*> accepted"
     assert list(mine_lines([])) == []
+
+
+def test_words_of_unicode_spaces_alone_are_no_tokens() -> None:
+    for masked in ("\x85", "a \x85 b", "\u2028 a", "\x85 \u2029"):
+        tokens, layout = split(masked)
+        assert len(tokens) == len(layout)
+        assert render(tokens, layout).split() == masked.split()

@@ -18,7 +18,7 @@ WHEN = str(START // 10**9)
 
 
 def run(*words: str) -> Result:
-    return CliRunner().invoke(app, list(words), catch_exceptions=True)
+    return CliRunner(env={"COLUMNS": "200"}).invoke(app, list(words), catch_exceptions=True)
 
 
 def said(*words: str) -> str:
