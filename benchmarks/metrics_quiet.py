@@ -13,7 +13,7 @@ import argparse
 import numpy as np
 
 from logsense.detect import MetricAnomalyOptions
-from logsense.detect.courses import DAY_S, Courses
+from logsense.detect.metric_courses import DAY_S, Courses
 from logsense.detect.windows import SECOND, SeriesKey, Window
 
 KINDS = ("swing", "correlated", "bursts", "counts", "level", "constant", "load", "slow")

@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.nab_score import NabSeries, perfect, raw_score, read, score
 from logsense.detect import novelty
-from logsense.detect.courses import muted
+from logsense.detect.metric_courses import muted
 
 FADES = (1 / 2, 1 / 3, 1 / 5)
 SMOOTH = 5  # thresholds over which the choice is smoothed: a lucky one is not taken

@@ -37,7 +37,7 @@ NEEDS = ("/usr/lib/postgresql/15/bin/postgres", "redis-server", "openssl", "prli
 HELP = """\
 examples:
   record_onsets.py --seed 1 --out samples/onsets/seed-1.tar.xz     a whole take, 27 minutes, about 60 onsets
-  record_onsets.py --seed 9 --minutes 8 --hosts app1,edge1 --out /tmp/try
+  record_onsets.py --seed 9 --minutes 8 --hosts app1,edge1 --out onsets-try
 
 As root on Debian 12 (postgresql-15, redis-server, openssl); cgroups version 1 or a memory controller at
 /sys/fs/cgroup/memory. Takes with different seeds can run at the same time. A folder or a .tar.xz is written.

@@ -14,9 +14,12 @@ from logsense.cli.common import (
     SEVERITY_STYLE,
     Config,
     Data,
+    From,
     Json,
     Tenant,
+    To,
     console,
+    moment,
     print_json,
     short_time,
     table,
@@ -27,8 +30,6 @@ from logsense.cli.common import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-From = Annotated[str | None, typer.Option("--from", metavar="TIME", help="2026-11-24T03:00Z, an epoch, or -15m.")]
-To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="End of the range (exclusive).")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=0, max=10_000, help="Most entries to show.")]
 Lang = Annotated[str, typer.Option("--lang", help="Language of titles and summaries: en or zh.")]
 # What stands between the parts of an incident.
@@ -52,12 +53,6 @@ def add_to(app: typer.Typer) -> None:
     app.command()(diagnose)
     app.command()(forecast)
     app.command()(doctor)
-
-
-def _time(text: str | None, name: str) -> int | None:
-    from logsense.timefmt import parse_time
-
-    return None if text is None else parse_time(text, name=name)
 
 
 def search(
@@ -95,10 +90,10 @@ def search(
         return
     answer = space.search(
         question,
-        from_=_time(from_, "--from"),
-        to=_time(to, "--to"),
+        from_=moment(from_, "--from"),
+        to=moment(to, "--to"),
         limit=limit,
-        now=_time(now, "--now"),
+        now=moment(now, "--now"),
         by_time=newest,
         tz=time_zone,
     )
@@ -202,7 +197,9 @@ def incidents(
         return
     if about:
         space.wait_for_models()
-    found = space.incidents(from_=_time(from_, "--from"), to=_time(to, "--to"), status=status, limit=limit, text=about)
+    found = space.incidents(
+        from_=moment(from_, "--from"), to=moment(to, "--to"), status=status, limit=limit, text=about
+    )
     rows = in_language(found, lang)
     if json:
         print_json(rows)
@@ -277,7 +274,7 @@ def diagnose(
     from logsense.wording import in_language
 
     space = workspace(data, config, tenant)
-    answer = in_language(space.diagnose(_time(from_, "--from"), _time(to, "--to")), lang)
+    answer = in_language(space.diagnose(moment(from_, "--from"), moment(to, "--to")), lang)
     if json:
         print_json(answer)
         return

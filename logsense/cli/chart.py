@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from logsense.cli.common import DEFAULT_DATA, DEFAULT_TENANT, Config, Data, Tenant, workspace
+from logsense.cli.common import DEFAULT_DATA, DEFAULT_TENANT, Config, Data, From, Tenant, To, moment, workspace
 from logsense.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ chart = typer.Typer(
     rich_markup_mode=None,
 )
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where to: .svg or .png; - prints the SVG.")]
-From = Annotated[str, typer.Option("--from", help="Start: 2026-03-01T02:00:00Z or -6h [all there is].")]
-To = Annotated[str, typer.Option("--to", help="End.")]
 Name = Annotated[str, typer.Option("--model", help="Name of the model.")]
 Version = Annotated[str, typer.Argument(metavar="[VERSION]", help="Version of the model [the one in use].")]
 
@@ -32,11 +30,11 @@ def add_to(app: typer.Typer) -> None:
 
 @chart.command()
 def metric(
-    host: Annotated[str, typer.Argument(help="Host, as `logsense hosts` lists it.")],
+    host: Annotated[str, typer.Argument(help="Host, as `logsense values host` lists it.")],
     name: Annotated[str, typer.Argument(help="Metric with its labels, e.g. 'disk.util{device=sda}'.")],
     out: Out,
-    from_: From = "",
-    to: To = "",
+    from_: From = None,
+    to: To = None,
     data: Data = DEFAULT_DATA,
     config: Config = None,
     tenant: Tenant = DEFAULT_TENANT,
@@ -48,7 +46,7 @@ def metric(
     """
     from logsense.pictures.series import metric_picture
 
-    start, end = _moment(from_), _moment(to)
+    start, end = moment(from_, "--from"), moment(to, "--to")
     view = workspace(data, config, tenant).metric(host, name, from_=start, to=end)
     if not view["points"]:
         raise NotFound(f"There is nothing of {name!r} in this span.", fix="widen --from and --to")
@@ -57,10 +55,10 @@ def metric(
 
 @chart.command()
 def risk(
-    host: Annotated[str, typer.Argument(help="Host, as `logsense hosts` lists it.")],
+    host: Annotated[str, typer.Argument(help="Host, as `logsense values host` lists it.")],
     out: Out,
-    from_: From = "",
-    to: To = "",
+    from_: From = None,
+    to: To = None,
     data: Data = DEFAULT_DATA,
     config: Config = None,
     tenant: Tenant = DEFAULT_TENANT,
@@ -69,10 +67,10 @@ def risk(
     from logsense.pictures.series import risk_picture
     from logsense.riskview import view
 
-    shown = view(workspace(data, config, tenant), host, _moment(from_), _moment(to))
+    shown = view(workspace(data, config, tenant), host, moment(from_, "--from"), moment(to, "--to"))
     if not shown["course"]:
         raise NotFound(
-            f"There is no forecast of {host!r} in this span.", fix="`logsense hosts` lists hosts with a risk"
+            f"There is no forecast of {host!r} in this span.", fix="`logsense forecast` lists hosts with a risk"
         )
     _write(risk_picture(shown["course"], host, shown["incidents"], shown["threshold"]), out)
 
@@ -131,9 +129,3 @@ def _write(picture: Picture, out: Path) -> None:
             f"{out} cannot be written.", why=error.strerror or str(error), fix="give another path"
         ) from error
     typer.echo(f"{out}: {picture.description}")
-
-
-def _moment(text: str) -> int | None:
-    from logsense.timefmt import parse_time
-
-    return parse_time(text) if text else None

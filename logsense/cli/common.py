@@ -27,6 +27,8 @@ Config = Annotated[
 Tenant = Annotated[
     str, typer.Option("--tenant", metavar="NAME", envvar="LOGSENSE_TENANT", help="Whose lines (of several tenants).")
 ]
+From = Annotated[str | None, typer.Option("--from", metavar="TIME", help="2026-11-24T03:00Z, an epoch, or -15m.")]
+To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="End of the range (exclusive).")]
 DEFAULT_TENANT = "default"
 DEFAULT_DATA = Path("logsense-data")
 LEVEL_STYLE = {
@@ -34,6 +36,13 @@ LEVEL_STYLE = {
     "notice": "cyan", "debug": "dim", "trace": "dim",
 }  # fmt: skip
 SEVERITY_STYLE = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "dim"}
+
+
+def moment(text: str | None, name: str) -> int | None:
+    """What ``--from`` and its kind say, in ns; None when it was not given."""
+    from logsense.timefmt import parse_time
+
+    return None if text is None else parse_time(text, name=name)
 
 
 def console(*, stderr: bool = False) -> Console:

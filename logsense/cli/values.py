@@ -6,14 +6,17 @@ from typing import Annotated
 
 import typer
 
-from logsense.cli.ask import From, Limit, To, _time
+from logsense.cli.ask import Limit
 from logsense.cli.common import (
     DEFAULT_DATA,
     DEFAULT_TENANT,
     Config,
     Data,
+    From,
     Json,
     Tenant,
+    To,
+    moment,
     print_json,
     table,
     visible,
@@ -48,7 +51,7 @@ def values(
     if question:
         space.wait_for_models()
     found = space.values(
-        field, question, rare=rare, most=most, limit=limit, from_=_time(from_, "--from"), to=_time(to, "--to")
+        field, question, rare=rare, most=most, limit=limit, from_=moment(from_, "--from"), to=moment(to, "--to")
     )
     if json:
         print_json(found)

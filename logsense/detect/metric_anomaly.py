@@ -3,7 +3,7 @@
 Each series is judged against its own causal past (``series.py``). The host as a whole is judged by how many
 of its series deviate together, again against its own past. An episode is one signal, updated while it lasts,
 and is taken for the new normal when it outlasts ``adopt_after_s``. That is the view of seconds against an hour;
-``courses.py`` adds the one of minutes against days.
+``metric_courses.py`` adds the one of minutes against days.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from logsense.detect import series_state
 from logsense.detect.baseline import Season
-from logsense.detect.courses import Courses
+from logsense.detect.metric_courses import Courses
 from logsense.detect.options import MetricAnomalyOptions
 from logsense.detect.series import Episode, Series, Verdict, base_name
 from logsense.detect.signals import order, plain_number, signal_id

@@ -261,9 +261,3 @@ def tail(z: np.ndarray) -> np.ndarray:
     excess = np.nan_to_num(z, nan=0.0) - TAIL_FROM
     beyond = np.log1p(TAIL_SHAPE * np.maximum(excess, 0.0) / TAIL_SCALE) / TAIL_SHAPE / np.log(10.0)
     return np.where(excess > 0, beyond - np.log10(TAIL_AT), 0.0)
-
-
-def z_of(score: float) -> float:
-    """The z whose ``tail`` is ``score`` (at least that of ``TAIL_FROM``)."""
-    above = max(score + float(np.log10(TAIL_AT)), 0.0)
-    return TAIL_FROM + TAIL_SCALE / TAIL_SHAPE * (10.0 ** (TAIL_SHAPE * above) - 1.0)

@@ -99,12 +99,3 @@ def amount(value: str) -> float | None:
             return None
         number = float(found[1]) * scale
     return number if math.isfinite(number) and abs(number) < 1e300 else None
-
-
-def own_unit(value: str) -> str:
-    """``s`` or ``bytes`` for a value that carries a unit itself (its number is in that), else nothing."""
-    found = _QUANTITY.fullmatch(value)
-    if found is None:
-        return ""
-    unit = found[2].lower()
-    return "s" if unit in _TIMES else "bytes" if unit in _SIZES else found[2]

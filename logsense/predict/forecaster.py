@@ -12,7 +12,7 @@ from math import isfinite
 import numpy as np
 
 from logsense.predict import state
-from logsense.predict.alarms import Alarm, AlarmTracker
+from logsense.predict.alarms import AlarmTracker
 from logsense.predict.explain import describe, outlook_text
 from logsense.predict.failure import FailureModel
 from logsense.predict.features import FeatureBuilder, FeatureVector
@@ -65,7 +65,6 @@ class Forecaster:
         self._unsaved: deque[Array] = deque(maxlen=self._user.recent_vectors)
         self._skip = 0
         self._emitted: dict[str, _Emitted] = {}
-        self._changed: list[Alarm] = []
         self.future = 0  # windows of a clock that is ahead; they are not used
         self._start(model)
 
@@ -122,8 +121,7 @@ class Forecaster:
         for host in self.alarms.hosts_in_alarm():
             history = self.builder.hosts.get(host)
             if history is None or step - history.seen > self.options.ring_steps:
-                ended = self.alarms.interrupt(host, now_ns)
-                self._changed += [ended] if ended else []
+                self.alarms.interrupt(host, now_ns)
 
     def _forecasts(self, vectors: list[FeatureVector], now_ns: int) -> list[Forecast]:
         if not vectors:
@@ -167,8 +165,7 @@ class Forecaster:
                                eta_low_s=_finite(outlook.earliest), eta_high_s=_finite(outlook.latest))  # fmt: skip
         likely, bar = (foreseen, self._trend_threshold()) if by_trend else (p if known else 0.0, threshold)
         sure = by_trend and outlook is not None and self._is_sure(outlook)
-        if changed := self.alarms.update(vector.host, now_ns, likely, bar, confirmed=sure):
-            self._changed.append(replace(changed))  # the tracker goes on writing to an open one
+        self.alarms.update(vector.host, now_ns, likely, bar, confirmed=sure)
         forecast.alarm = self.alarms.active(vector.host)
         return forecast
 
@@ -227,11 +224,6 @@ class Forecaster:
     def recent_features(self) -> Array:
         """A sample of recent feature vectors, shape (≤ ``recent_vectors``, f), for ``lifecycle.drift``."""
         return np.stack(self._recent) if self._recent else np.zeros((0, len(self.builder.names)), np.float32)
-
-    def drain_alarms(self) -> list[Alarm]:
-        """Alarms that opened (``end_ns`` 0) or closed since the last call."""
-        changed, self._changed = self._changed, []
-        return changed
 
     def load(self, db: sqlite3.Connection) -> None:
         state.load(self.builder, db)

@@ -12,8 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logsense.predict.options import LabelOptions
-from logsense.predict.windows import HostWindow
-from logsense.record import LEVEL_RANK
 
 SECOND = 1_000_000_000
 UNUSED = -1
@@ -83,17 +81,6 @@ def label_steps(
     return Labels(y, onset, knowable)
 
 
-def derive_failures(windows: Iterable[HostWindow], options: LabelOptions | None = None) -> list[Failure]:
-    """Failures by rule: lines of ``failure_level`` or worse, or one of ``failure_signals``, merged per host.
-
-    Two such windows of a host that lie less than ``merge_s`` apart are the same failure.
-    """
-    options = options or LabelOptions()
-    lowest = LEVEL_RANK[options.failure_level]
-    signs = ((w, _failure_kind(w, lowest, options.failure_signals)) for w in windows)
-    return merge_episodes(((w.host, w.start_ns, w.end_ns, kind) for w, kind in signs if kind), options.merge_s)
-
-
 def merge_episodes(signs: Iterable[tuple[str, int, int, str]], merge_s: int) -> list[Failure]:
     """(host, start, end, kind) in time order per host: those less than ``merge_s`` apart are one failure, of the
     first one's kind."""
@@ -110,13 +97,3 @@ def merge_episodes(signs: Iterable[tuple[str, int, int, str]], merge_s: int) -> 
         for host, episodes in sorted(found.items())
         for start, end, kind in episodes
     ]
-
-
-def _failure_kind(window: HostWindow, lowest: int, signals: Sequence[str]) -> str:
-    for signal in window.signals:
-        if signal.kind in signals:
-            return signal.kind
-    levels = [level for level, count in window.levels.items() if count > 0]
-    levels += [template.level for template in window.templates.values() if template.lines > 0]
-    worst = max(levels, key=lambda level: LEVEL_RANK.get(level, -1), default="")
-    return worst if LEVEL_RANK.get(worst, -1) >= lowest else ""

@@ -55,14 +55,6 @@ def question_vector(question: str, encode: Callable[[Sequence[str]], np.ndarray]
     return vector / np.float32(max(float(np.linalg.norm(vector)), 1e-9))
 
 
-def rank_templates(
-    question: str, docs: Sequence[str], *, embedder: Embedder, prepare: Callable[[str], str]
-) -> list[int]:
-    """Indices of ``docs`` (template texts), best first. ``prepare`` makes of a text its words."""
-    scores = Ranker(embedder).scores(question, docs, prepare)
-    return sorted(range(len(docs)), key=lambda at: (-scores[at], at))
-
-
 class Ranker:
     """Scores templates by all the evidence there is. Safe from any thread."""
 

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from logsense.predict.labels import SECOND, UNUSED, Failure, derive_failures, label_steps
+from logsense.predict.labels import SECOND, UNUSED, Failure, label_steps, merge_episodes
 from logsense.predict.options import LabelOptions
-from logsense.predict.windows import HostWindow, TemplateCount, WindowSignal
 
 
 def test_steps_within_the_horizon_are_positive_and_those_during_a_failure_unused() -> None:
@@ -31,22 +30,16 @@ def test_the_next_of_two_failures_counts_and_the_first_excludes_its_own_time() -
     assert label_steps(["a", "a"], at, failures, 60).onset.tolist() == [0, 1]
 
 
-def test_failures_by_rule_are_merged_per_host() -> None:
-    def window(host: str, second: int, **what: object) -> HostWindow:
-        return HostWindow(host, second * SECOND, (second + 10) * SECOND, **what)  # type: ignore[arg-type]
-
-    windows = [
-        window("a", 0, levels={"error": 100}),
-        window("a", 100, levels={"critical": 1}),
-        window("a", 150, templates={"t": TemplateCount(2, False, "emergency")}),
-        window("b", 160, signals=[WindowSignal("log.unit", 5.0, "")]),
-        window("b", 170, signals=[WindowSignal("log.new", 5.0, "")]),
-        window("a", 1000, levels={"alert": 1}),
-        window("a", 2000, levels={"critical": 0}),
+def test_failures_that_follow_each_other_closely_are_one() -> None:
+    signs = [
+        ("a", 100, 110, "critical"),
+        ("a", 150, 160, "emergency"),
+        ("a", 1000, 1010, "alert"),
+        ("b", 160, 170, "x"),
     ]
-    found = derive_failures(windows, LabelOptions(merge_s=100))
+    found = merge_episodes([(host, begin * SECOND, end * SECOND, kind) for host, begin, end, kind in signs], 100)
     assert [(f.host, f.kind, f.onset_ns // SECOND, f.end_ns // SECOND) for f in found] == [
         ("a", "critical", 100, 160),
         ("a", "alert", 1000, 1010),
-        ("b", "log.unit", 160, 170),
+        ("b", "x", 160, 170),
     ]

@@ -156,7 +156,7 @@ class Shippers:
             "LOKI": {"LOKI_USER": "shipper", "LOKI_PASS": self.key},
         }
         found = forms.get(client.token, {})
-        if client.script == "rsyslog_es.sh":  # the script's here-document loses the quotes around the two values
+        if client.script == "rsyslog_es.sh" and SCRIPTS != OWN:  # that one loses the quotes around the two values
             found = {name: f'"{value}"' for name, value in found.items()}
         return found
 

@@ -1,9 +1,9 @@
 #!/bin/bash
 # elasticsearch-py: bulk, and what applications call beside it. ESV=7|8|'' (newest), GZIP, BULK_ONLY, ES_USER, API_KEY
 . "$(dirname "$0")/lib.sh"
-exec_with="$PYTHON"
-[ -n "${ESV:-}" ] && exec_with="$SHIPPERS_HOME/venv/es$ESV/bin/python"
-"$exec_with" - <<'P'
+python="$PYTHON"
+[ -n "${ESV:-}" ] && python="$SHIPPERS_HOME/venv/es$ESV/bin/python"
+"$python" - <<'P'
 import datetime
 import os
 

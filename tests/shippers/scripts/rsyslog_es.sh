@@ -2,7 +2,7 @@
 # rsyslog's omelasticsearch, as its documentation shows it. MODE=bulk|single, ES_TYPE (may be empty), ES_USER, ES_PASS
 . "$(dirname "$0")/lib.sh"
 [ "$MODE" = bulk ] && BULK=on || BULK=off
-LOGIN=${ES_USER:+uid=\"${ES_USER//\"/}\" pwd=\"${ES_PASS//\"/}\"}
+LOGIN=${ES_USER:+uid=\"$ES_USER\" pwd=\"$ES_PASS\"}
 cat > "$WORK/conf" <<C
 global(workDirectory="$WORK" localHostname="web01.example")
 module(load="imuxsock" sysSock.use="off")

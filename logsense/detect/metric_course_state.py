@@ -16,7 +16,7 @@ import numpy as np
 from logsense.detect.windows import SeriesKey
 
 if TYPE_CHECKING:
-    from logsense.detect.courses import Courses
+    from logsense.detect.metric_courses import Courses
 
 _COLUMN, _NUMBER = np.dtype("<f4"), np.dtype("<f8")
 
@@ -49,7 +49,7 @@ def save(courses: Courses, db: sqlite3.Connection) -> None:
 
 def load(courses: Courses, db: sqlite3.Connection) -> None:
     """Take up what ``save`` wrote; nothing if there is none."""
-    from logsense.detect.courses import Alarm
+    from logsense.detect.metric_courses import Alarm
 
     _tables(db)
     parts = dict(db.execute("SELECT name, body FROM metric_course_state"))

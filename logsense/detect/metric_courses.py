@@ -306,14 +306,14 @@ class Courses:
 
     def load(self, db: sqlite3.Connection) -> None:
         """Read what ``save`` wrote; models are fitted again."""
-        from logsense.detect import course_state
+        from logsense.detect import metric_course_state
 
-        course_state.load(self, db)
+        metric_course_state.load(self, db)
         for host in self.hosts:
             self._fit(host)
 
     def save(self, db: sqlite3.Connection) -> None:
         """Write what changed since the last save. Does not commit."""
-        from logsense.detect import course_state
+        from logsense.detect import metric_course_state
 
-        course_state.save(self, db)
+        metric_course_state.save(self, db)
