@@ -7,6 +7,7 @@ nanoseconds since 1970); ``row`` points to the stored record.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from logsense.index.text import camel_parts, indexable
 from logsense.record import LogRecord
 
 if TYPE_CHECKING:
-    from logsense.index.engine import CompiledQuery, SearcherHandle, WriterHandle
+    from logsense.index.engine import CompiledQuery, IndexHandle, SearcherHandle, WriterHandle
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _TIE_LIMIT = 20_000  # lines of one shard with the same nanosecond that are put in id order
@@ -275,20 +276,24 @@ class Shard:
 
     def writer(self, options: EmbeddedOptions) -> ShardWriter:
         with _guarded(self.path):
-            handle = self._index.writer(max(15, options.writer_memory_mb) * 1024 * 1024, 1)
-            return ShardWriter(self.path, self.day, handle, options)
+            return ShardWriter(self.path, self.day, self._index, options)
 
     def close(self) -> None:
         self._rows.close()
 
 
 class ShardWriter:
-    """Appends to one shard. ``pending`` holds the ids added since the last commit, which no view shows yet."""
+    """Appends to one shard. ``pending`` holds the ids added since the last commit, which no view shows yet.
 
-    def __init__(self, path: Path, day: int, handle: WriterHandle, options: EmbeddedOptions) -> None:
-        self.path, self._start_ns, self._handle, self._options = path, day * DAY_NS, handle, options
+    The shard is locked until ``close`` or ``abandon``.
+    """
+
+    def __init__(self, path: Path, day: int, index: IndexHandle, options: EmbeddedOptions) -> None:
+        self.path, self._start_ns, self._options = path, day * DAY_NS, options
         self._document = document_type()
         self._rows = RowWriter(path / "rows.bin")
+        # Last: nothing may fail while it is held here alone.
+        self._handle: WriterHandle = index.writer(max(15, options.writer_memory_mb) * 1024 * 1024, 1)
         self.pending: set[str] = set()
         self._dirty = False
 
@@ -354,8 +359,13 @@ class ShardWriter:
             with _guarded(self.path):
                 self._handle.wait_merging_threads()
         finally:
-            self._rows.close()
+            self.abandon()
 
     def abandon(self) -> None:
-        """Give up what was not committed, after an error."""
-        self._rows.close()
+        """Give up what was not committed, and release the shard."""
+        # tantivy unlocks the folder when its writer is freed. This object may live on in the traceback of the error
+        # that led here; the lock must not.
+        if hasattr(self, "_handle"):
+            del self._handle
+        with contextlib.suppress(OSError):  # what its buffer still holds cannot be written either
+            self._rows.close()

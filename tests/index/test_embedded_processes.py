@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -13,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from logsense.errors import Busy, LogsenseError
+from logsense.errors import Busy, IndexUnavailable, LogsenseError
 from logsense.index.embedded import EmbeddedIndex, EmbeddedOptions
+from logsense.index.lines import Lines
 from logsense.record import Action, Incident, LogRecord, Query, Template
+from tests.e2e.small_disk import fill, small_disk
 
 DAY = 86_400 * 10**9
 T0 = 1_700_000_000 * 10**9
@@ -248,3 +251,31 @@ def test_replays_find_ids_in_writers_that_had_to_be_closed_meanwhile(tmp_path: P
     index.commit()
     assert [record.message for record in index.scan(Query())] == [f"third number {number}" for number in range(5)]
     index.close()
+
+
+@pytest.mark.xdist_group("disks")
+@pytest.mark.parametrize("ends", ["commit", "close"])
+def test_a_writer_that_failed_on_a_full_disk_lets_go_of_its_day(tmp_path: Path, ends: str) -> None:
+    kept = []  # as a log or a traceback may: nothing of the lock may hang on it
+    with small_disk(tmp_path / "disk", 24) as disk:
+        lines = Lines(disk / "logs", EmbeddedOptions())
+        gc.disable()  # what only a collection would free counts as held
+        try:
+            lines.write([line(n) for n in range(100)], replay=False)
+            lines.commit()
+            lines.write([line(n) for n in range(100, 200)], replay=False)
+            ballast = fill(disk)
+            with pytest.raises(IndexUnavailable) as refused:
+                getattr(lines, ends)()
+            kept.append(refused.value)
+            ballast.unlink()
+            if ends == "close":
+                lines = Lines(disk / "logs", EmbeddedOptions())
+            lines.write([line(n) for n in range(100, 200)], replay=True)
+            lines.commit()
+            lines.close()
+        finally:
+            gc.enable()
+        reader = Lines(disk / "logs", EmbeddedOptions())
+        assert reader.total() == 200 and all(reader.get(line(n).id) == line(n) for n in range(200))
+        reader.close()
