@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 BATCH = 64
 #: A young template's text still changes with every few lines: let it settle before a model looks at it.
 SETTLE_S = 0.5
+#: While lines wait, the models get this share of the time, in batches of so many texts: they hold Python's one lock
+#: for much of theirs, and a line that cannot be found yet matters more than one that is found by its words alone.
+SHARE, SMALL_BATCH = 0.1, 16
 
 
 class BackgroundEnricher:
@@ -33,6 +36,7 @@ class BackgroundEnricher:
         self._lock = threading.Condition()
         self._busy = False
         self._stop = False
+        self._make_way = False
         self.state = "loading"
         self.model = ""
         self._thread = threading.Thread(target=self._run, name="enrich", daemon=True)
@@ -47,6 +51,13 @@ class BackgroundEnricher:
                     first = self._waiting.get(template.id, (template, now))[1]
                     self._waiting[template.id] = (template, first)
             self._lock.notify()
+
+    def make_way(self, lines_wait: bool) -> None:
+        """``lines_wait``: lines come faster than they are indexed, so the models do with little of the time."""
+        if lines_wait != self._make_way:
+            with self._lock:
+                self._make_way = lines_wait
+                self._lock.notify()
 
     def submit_texts(self, texts: Mapping[str, str]) -> None:
         """Id -> text of things that have sentences of their own (incidents); the latest text of each wins."""
@@ -74,6 +85,7 @@ class BackgroundEnricher:
     def wait(self, timeout_s: float) -> bool:
         """Until nothing waits any more (True), or the models cannot be loaded, or the time is over (False)."""
         deadline = time.monotonic() + timeout_s
+        self.make_way(False)
         while time.monotonic() < deadline:
             with self._lock:
                 if self.state.startswith("down"):
@@ -103,12 +115,14 @@ class BackgroundEnricher:
                     self._lock.wait(1.0)
                 if self._stop:
                     return
-                batch = self._ripe()
-                texts = {key: self._texts.pop(key) for key in list(self._texts)[:BATCH]}
+                size = SMALL_BATCH if self._make_way else BATCH
+                batch = self._ripe(size)
+                texts = {key: self._texts.pop(key) for key in list(self._texts)[:size]}
                 self._busy = bool(batch or texts)
             if not batch and not texts:
                 time.sleep(0.05)
                 continue
+            begun = time.monotonic()
             finished = enricher.enrich(batch) if batch else None
             vectors = enricher.embedder.encode(list(texts.values())) if texts else None
             with self._lock:
@@ -117,8 +131,11 @@ class BackgroundEnricher:
                 if vectors is not None:
                     self._texts_done.append((list(texts), vectors))
                 self._busy = False
+                rested = time.monotonic() + (time.monotonic() - begun) * (1.0 / SHARE - 1.0)
+                while self._make_way and not self._stop and (rest := rested - time.monotonic()) > 0:
+                    self._lock.wait(rest)
 
-    def _ripe(self) -> list[Template]:
+    def _ripe(self, size: int) -> list[Template]:
         limit = time.monotonic() - SETTLE_S
-        ids = [i for i, (_, since) in self._waiting.items() if since <= limit][:BATCH]
+        ids = [i for i, (_, since) in self._waiting.items() if since <= limit][:size]
         return [self._waiting.pop(i)[0] for i in ids]

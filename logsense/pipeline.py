@@ -152,7 +152,10 @@ class Pipeline:
         # The index's own copy may be ahead of the position after a crash; a folder of an older version has only that.
         row = self.db.execute("SELECT value FROM worker_state WHERE name = 'counters'").fetchone()
         self._past: dict[str, dict[str, Any]] = json.loads(row[0]) if row else self.index.source_stats()
-        self._texts.update((t.id, t.text) for t in self.miner.templates())
+        templates = self.miner.templates()
+        self._texts.update((t.id, t.text) for t in templates)
+        if self.enricher is not None:
+            self.enricher.submit(templates)  # those that the last process did not come to
 
     # -- lines --------------------------------------------------------------------------------------------------
 
@@ -274,6 +277,11 @@ class Pipeline:
             self.index.put_templates(changed)
             if self.enricher is not None:
                 self.enricher.submit(changed)
+
+    def make_way(self, lines_wait: bool) -> None:
+        """``lines_wait``: more lines wait than were just taken; the models leave them most of the time."""
+        if self.enricher is not None:
+            self.enricher.make_way(lines_wait)
 
     def finish_enrichment(self, timeout_s: float) -> bool:
         """Wait for the models and write what they find: for one-shot commands, which end afterwards."""

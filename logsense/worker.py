@@ -128,6 +128,7 @@ class Worker:
         now = time.monotonic()
         if busy:
             self._busy = now
+        self.pipeline.make_way(busy and not self._is_live())
         every = self.options.commit_every_s
         if now - self._committed >= (commit_pause_s(every, self._commit_took) if busy else every):
             self._take(self.front.flush(time.time_ns()))
@@ -159,6 +160,7 @@ class Worker:
     def drain(self, progress: Callable[[int], None] | None = None) -> None:
         """Everything that is in the spool now, then all windows, then keywords and vectors."""
         committed = time.monotonic()
+        self.pipeline.make_way(True)
         while self.step() or not self.front.idle:
             if progress is not None:
                 progress(self.spool.backlog_bytes())
@@ -166,6 +168,7 @@ class Worker:
                 self.commit()
                 committed = time.monotonic()
         self._take(self.front.flush())
+        self.pipeline.make_way(False)
         self.commit()
 
     def analyse(self, progress: Callable[[int], None] | None = None) -> None:

@@ -192,14 +192,14 @@ class Miner:
         return out
 
     def enriched(self, templates: Iterable[Template]) -> None:
-        """Keep the keywords and entities of enriched templates, so that later copies carry them."""
+        """Keep the keywords and entities of enriched templates, so that later copies carry them; they are changes."""
         for template in templates:
             line = self._ids.get(template.id)
             if line is not None and template.enriched_version > line.template.enriched_version:
                 mine = line.template
                 mine.keywords, mine.entities = list(template.keywords), list(template.entities)
                 mine.enriched_version = template.enriched_version
-                self._unsaved[mine.id] = line
+                self._unsaved[mine.id] = self._dirty[mine.id] = line
 
     def text_of(self, template_id: str) -> str:
         """What the template reads now; nothing for an id that is not the miner's."""

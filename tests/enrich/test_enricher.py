@@ -1,6 +1,7 @@
 """One enrichment per template version, from any thread, with models that load behind."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from logsense.enrich import (
     KeywordOptions,
     SentenceEmbedder,
 )
+from logsense.enricher import SETTLE_S, SHARE, SMALL_BATCH, BackgroundEnricher
 from logsense.errors import BadModel
 from logsense.record import Template
 
@@ -123,3 +125,39 @@ def test_a_model_that_cannot_load_is_a_problem_not_a_crash():
     assert isinstance(enricher.problem, BadModel)
     with pytest.raises(BadModel):
         enricher.enrich([template(1)])
+
+
+class Slow:
+    """Models that take a while for each batch, and note its size."""
+
+    def __init__(self):
+        self.embedder, self.problem, self.sizes = SentenceEmbedder(), None, []
+
+    def start(self):
+        pass
+
+    def wait(self):
+        return True
+
+    def enrich(self, templates):
+        self.sizes.append(len(templates))
+        time.sleep(0.05)
+        return templates, np.zeros((len(templates), 3), np.float32)
+
+
+def test_models_make_way_while_lines_wait():
+    model = Slow()
+    background = BackgroundEnricher(lambda: model)
+    background.make_way(True)
+    begun = time.monotonic()
+    background.submit([template(n) for n in range(100)])
+    while len(model.sizes) < 3:
+        time.sleep(0.01)
+        assert time.monotonic() - begun < 60
+    # Two rests of nine times what a batch took lie between the first three.
+    assert time.monotonic() - begun >= SETTLE_S + 2 * 0.05 * (1 / SHARE - 1)
+    assert set(model.sizes[:3]) == {SMALL_BATCH}
+    assert background.wait(60)  # whoever waits for the models lets them run
+    assert sum(model.sizes) == 100 and max(model.sizes) > SMALL_BATCH
+    assert sum(len(templates) for templates, _ in background.take()) == 100
+    background.close()

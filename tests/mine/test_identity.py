@@ -129,3 +129,21 @@ def test_a_crash_after_the_index_and_before_the_state_changes_neither_ids_nor_co
     held = dict(space.index.terms(Query(), "template_id", 100))
     assert held == {r["id"]: r["count"] for r in rows}
     space.close()
+
+
+@pytest.mark.models
+def test_templates_that_no_model_saw_before_the_process_ended_are_seen_by_the_next(tmp_path: Path) -> None:
+    parser = Parser(Settings().section("parse"))
+    events = [RawEvent(f"the disk of volume {n} is full", "t", 10**18 + n, id=f"e{n}") for n in range(5)]
+    first = Pipeline(tmp_path, Settings(), models=False)
+    first.take(Parsed([*parser.parse(events), *parser.flush()], replay=False))
+    first.commit("5")
+    first.close()
+
+    second = Pipeline(tmp_path, Settings())
+    assert second.finish_enrichment(120)
+    second.commit("5")
+    templates = second.index.templates()
+    assert templates and all(t.enriched_version == t.version and t.keywords for t in templates)
+    assert {i for _, ids, _ in second.index.template_vectors() for i in ids} == {t.id for t in templates}
+    second.close()
