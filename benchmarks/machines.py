@@ -4,10 +4,11 @@
 
 Each machine is ``<kind>/<machine>.npz`` with ``train``, ``test`` (rows, metrics) and ``test_label`` (rows,). Every
 detector sees the training rows only, also for scaling, and its scores are averaged over the last ``TRAILING`` rows.
-"logsense" is ``logsense.detect.hostmodel``, the class that the service fits on each host's own past; "refitted" is it
-as the service runs it: fitted on the newest ``WINDOW`` rows and again every hour of rows, test rows included as they
-pass. VUS-PR and AUC-PR are means over machines. Blame: in how many labelled anomalies the metric blamed most is one of
-those that people named; it needs ``<machine>.txt`` in the folder of labels (lines such as ``246-252:1,2,3``).
+"logsense" is ``logsense.detect.hostmodel``, the class that the service fits on each host's own past; "as served" is it
+as the service runs it: on means of five minutes, fitted on the newest ``course_ticks`` of them and again every
+``REFIT_TICKS``, test rows included as they pass. VUS-PR and AUC-PR are means over machines. Blame: in how many labelled
+anomalies the metric blamed most is one of those that people named; it needs ``<machine>.txt`` in the folder of labels
+(lines such as ``246-252:1,2,3``).
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ import numpy as np
 
 from benchmarks.machine_score import auc_pr, read_blame, vus_pr
 from logsense.detect.hostmodel import HostModel
+from logsense.detect.metric_courses import REFIT_TICKS
+from logsense.detect.options import MetricAnomalyOptions
 
 TRAILING = 5
-WINDOW, REFIT = 1500, 60
+BEFORE = 60  # rows before an anomaly that blame compares with
+PER_TICK = {"smd": 5, "asd": 1}  # rows that make five minutes
 Method = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 
 
@@ -31,12 +35,25 @@ def logsense(train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
     return fitted(train).score(test)
 
 
-def refitted(train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
-    rows, scores = np.concatenate([train[-WINDOW:], test]), []
-    for start in range(0, len(test), REFIT):
-        model = fitted(rows[start : start + WINDOW])
-        scores.append(model.score(test[start : start + REFIT]))
-    return np.concatenate(scores)
+def as_served(rows_a_tick: int) -> Method:
+    def scores(train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
+        known, new = ticks(train, rows_a_tick), ticks(test, rows_a_tick)
+        past = MetricAnomalyOptions().course_ticks
+        rows, found = np.concatenate([known[-past:], new]), []
+        first = len(rows) - len(new)
+        for start in range(0, len(new), REFIT_TICKS):
+            model = fitted(rows[max(0, first + start - past) : first + start])
+            found.append(model.score(new[start : start + REFIT_TICKS]))
+        spread = np.repeat(np.concatenate(found), rows_a_tick)
+        return np.pad(spread, (0, len(test) - len(spread)), mode="edge")
+
+    return scores
+
+
+def ticks(rows: np.ndarray, each: int) -> np.ndarray:
+    """Means of ``each`` rows; what is left at the end is no tick yet."""
+    whole = len(rows) // each
+    return rows[: whole * each].reshape(whole, each, -1).mean(axis=1)
 
 
 def fitted(rows: np.ndarray) -> HostModel:
@@ -67,8 +84,7 @@ def chance(train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
 
 
 METHODS: dict[str, Method] = {
-    "logsense": logsense, "logsense, refitted": refitted, "isolation forest": isolation_forest, "PCA": pca,
-    "random": chance,
+    "logsense": logsense, "isolation forest": isolation_forest, "PCA": pca, "random": chance,
 }  # fmt: skip
 
 
@@ -86,7 +102,7 @@ def blamed(test: np.ndarray, path: Path, weigh: Callable[[np.ndarray, np.ndarray
     ``weigh`` gets the rows of the anomaly and the hour of rows before it.
     """
     return [
-        int(np.argmax(weigh(test[first : last + 1], test[max(0, first - REFIT) : first]))) in named
+        int(np.argmax(weigh(test[first : last + 1], test[max(0, first - BEFORE) : first]))) in named
         for first, last, named in read_blame(path)
     ]
 
@@ -102,13 +118,14 @@ def main() -> None:
         if not paths:
             print(f"{kind}: no machines in {arguments.folder / kind}")
             continue
-        table: dict[str, list[tuple[float, float, float]]] = {name: [] for name in METHODS}
+        methods = {"logsense, as served": as_served(PER_TICK[kind]), **METHODS}
+        table: dict[str, list[tuple[float, float, float]]] = {name: [] for name in methods}
         hits: dict[str, list[bool]] = {"robust |z| (logsense)": [], "raw |z|": [], "residual of the components": []}
         for path in paths:
             data = np.load(path, allow_pickle=False)
             train, test = data["train"].astype(float), data["test"].astype(float)
             labels = data["test_label"].astype(float)
-            for name, method in METHODS.items():
+            for name, method in methods.items():
                 begin = time.process_time()
                 scores = trailing(method(train, test, arguments.seed))
                 spent = 1e6 * (time.process_time() - begin) / len(test)
