@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from logsense import access, registry
 from logsense.access import LOOPBACK
-from logsense.collector import collect_seldom
+from logsense.collector import collect_seldom, few_arenas
 from logsense.config import PortOptions, ServerOptions, Settings
 from logsense.doors import open_ports
 from logsense.errors import BadConfig, LogsenseError
@@ -80,6 +80,7 @@ def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal again when it has shut down in order; asking for the end is no failure.
         signal.signal(number, lambda *_: None)
+    few_arenas()
     collect_seldom()
     runner.run(sockets=[listener, *doors])
     for door in (listener, *doors):

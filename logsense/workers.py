@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from logsense import alive, tenancy
-from logsense.collector import collect_seldom
+from logsense.collector import collect_seldom, few_arenas
 from logsense.config import Settings
 from logsense.errors import Busy, IndexUnavailable
 from logsense.incidents import decisions
@@ -73,6 +73,7 @@ class Workers:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _: asked.append(number))
         parent = parent or os.getppid()
+        few_arenas()
         collect_seldom()
         self.run_until(lambda: bool(asked) or os.getppid() != parent)
 
