@@ -9,6 +9,7 @@ import gc
 #: Objects allocated between two looks at the youngest ones (Python: 700 or 2,000), and how many such looks until the
 #: older ones are visited.
 THRESHOLDS = (200_000, 20, 100)
+#: Arenas of the C library that all threads of a process share.
 ARENAS = 2
 _M_ARENA_MAX = -8  # malloc.h of glibc
 

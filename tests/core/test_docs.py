@@ -41,8 +41,8 @@ def test_both_readmes_hold_the_same_commands_and_figures() -> None:
         re.findall(r"^    \S.*?(?=  #|$)", english, re.MULTILINE)[:6]
         == re.findall(r"^    \S.*?(?=  #|$)", chinese, re.MULTILINE)[:6]
     )
-    for figure in (r"GA \.\d+", r"hit@1 \.\d+", r"688,500"):
-        assert re.findall(figure, english) == re.findall(figure, chinese)
+    for figure in (r"GA \.\d+", r"hit@1 \.\d+", r"\b\d{3},\d{3}\b"):
+        assert re.findall(figure, english) == re.findall(figure, chinese) != []
 
 
 def test_make_targets_in_the_documents_exist() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -33,8 +34,10 @@ done.set()
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has arenas")
 def test_threads_share_the_arenas() -> None:
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_TUNABLES"))}
+
     def arenas(how: str) -> int:
-        done = subprocess.run([sys.executable, "-c", COUNT, how], capture_output=True, text=True, check=True)
+        done = subprocess.run([sys.executable, "-c", COUNT, how], capture_output=True, text=True, check=True, env=own)
         return done.stdout.count("<heap nr=")
 
     assert arenas("few") == 2
