@@ -6,7 +6,7 @@ A stage knows its input and output types and nothing of its neighbours. Only ``p
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from logsense.record import (
@@ -16,6 +16,7 @@ from logsense.record import (
     Incident,
     LogRecord,
     MetricPoint,
+    Page,
     Query,
     RawEvent,
     Signal,
@@ -171,6 +172,16 @@ class Index(Protocol):
 
     def search(self, query: Query, *, limit: int = 50, offset: int = 0, by_time: bool = False) -> tuple[int, list[Hit]]:
         """Total matches and the page. Best first, or newest first with ``by_time``."""
+
+    def counts(self, queries: Sequence[Query]) -> list[int]:
+        """How many lines match each query, asked together."""
+
+    def page(
+        self, query: Query, *, limit: int = 50, offset: int = 0, by_time: bool = False,
+        fields: Mapping[str, int] | None = None, step_ns: int = 0,
+    ) -> Page:  # fmt: skip
+        """``search``, ``terms`` of every field of ``fields`` (each with its size) and ``histogram`` (unless ``step_ns``
+        is 0), asked together: in an index beyond the network a page costs one question instead of six."""
 
     def scan(self, query: Query) -> Iterator[LogRecord]:
         """All matches, oldest first, streamed."""

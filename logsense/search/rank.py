@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -68,6 +68,8 @@ KEYWORD_WORDS = 2
 ENOUGH_WORDS = 0.6
 #: Words that are looked up; longer questions are about meaning anyway.
 MAX_WORDS = 12
+#: Templates of the lines of an answer that are told, the most frequent.
+TEMPLATES = 50
 #: Seconds for which the templates' words are kept before they are read again.
 REFRESH_S = 5.0
 #: Seconds before all vectors are read again for the sake of templates whose vector is not known yet.
@@ -76,7 +78,10 @@ VECTORS_S = 60.0
 
 @dataclass(slots=True)
 class SearchAnswer:
-    """``query`` is what was finally asked; ``templates`` are (template, lines, score), best first."""
+    """``query`` is what was finally asked; ``templates`` are (template, lines, score), best first.
+
+    ``terms`` and ``histogram`` are as in ``Index.page``.
+    """
 
     total: int
     hits: list[Hit]
@@ -84,13 +89,16 @@ class SearchAnswer:
     query: Query
     semantic: bool
     notes: list[str] = field(default_factory=list)
+    terms: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    histogram: list[tuple[int, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """The surviving templates' ids, words, polarity, and which of them are grave by their level."""
+    """The surviving templates, their ids, words, polarity, and which of them are grave by their level."""
 
     read_at: float
+    templates: dict[str, Template]
     ids: list[str]
     lexicon: Lexicon
     grave: set[str]
@@ -107,12 +115,18 @@ class Searcher:
         self._index, self._embedder = index, embedder
         self._lock = threading.Lock()
         self._ranker: Ranker | None = None
-        self._words_of = _Words(float("-inf"), [], Lexicon([]), set(), {})
+        self._words_of = _Words(float("-inf"), {}, [], Lexicon([]), set(), {})
         self._vectors: dict[str, np.ndarray] = {}
         self._vectors_at = float("-inf")
 
-    def search(self, understood: Understood, limit: int = 20, offset: int = 0, by_time: bool = False) -> SearchAnswer:
-        """Never raises on content. A question without a topic is its filters alone, newest first."""
+    def search(
+        self, understood: Understood, limit: int = 20, offset: int = 0, by_time: bool = False,
+        fields: Mapping[str, int] | None = None, step_ns: int = 0,
+    ) -> SearchAnswer:  # fmt: skip
+        """Never raises on content. A question without a topic is its filters alone, newest first.
+
+        ``fields`` and ``step_ns``: what to show beside the lines, see ``Index.page``.
+        """
         query = replace(understood.query, phrases=list(understood.query.phrases))
         notes: list[str] = []
         self._check_identifiers(understood, query, notes)
@@ -124,10 +138,12 @@ class Searcher:
             elif not query.text and not query.phrases:
                 notes.append("nothing in the index is close to this question")
                 return SearchAnswer(0, [], [], query, False, notes)
-        total, hits = self._index.search(query, limit=limit, offset=offset, by_time=by_time)
-        if not total and not notes:
+        page = self._index.page(query, limit=limit, offset=offset, by_time=by_time,
+                                fields={"template_id": TEMPLATES, **(fields or {})}, step_ns=step_ns)  # fmt: skip
+        if not page.total and not notes:
             notes.append("no line matches")
-        return SearchAnswer(total, hits, self._templates(query, scores, total), query, bool(scores), notes)
+        templates = self._templates(dict(page.terms.pop("template_id")), scores, page.total)
+        return SearchAnswer(page.total, page.hits, templates, query, bool(scores), notes, page.terms, page.histogram)
 
     def incidents(self, topic: str, within: Query) -> list[str]:
         """Ids of the incidents about ``topic``, best first: those found by words and by meaning, fused.
@@ -152,17 +168,18 @@ class Searcher:
 
     def _check_identifiers(self, understood: Understood, query: Query, notes: list[str]) -> None:
         """An identifier that no line holds stays required, so the answer is honest: nothing."""
-        for identifier in understood.identifiers:
-            if not self._count(Query(phrases=[identifier])):
-                notes.append(f"no line holds {identifier}")
+        asked = understood.identifiers
+        held = self._index.counts([Query(phrases=[identifier]) for identifier in asked])
+        notes += [f"no line holds {item}" for item, count in zip(asked, held, strict=True) if not count]
 
     def _choose(self, understood: Understood, query: Query, notes: list[str]) -> dict[str, float]:
         """Set ``query.text`` to the keywords worth asking for; return the templates that meaning selects."""
         words = query.text.split()[:MAX_WORDS]
-        present = [word for word in words if self._count(Query(text=word))]
+        asked = [*words, " ".join(words)] if words else []
+        *held, both = self._index.counts([Query(text=text) for text in asked]) or [0]
+        present = [word for word, count in zip(words, held, strict=True) if count]
         absent = [word for word in words if word not in present]
-        together = bool(present) and not absent and bool(self._count(Query(text=" ".join(present))))
-        together = together and not understood.translated
+        together = bool(words and not absent and both) and not understood.translated
         if together and (len(words) == 1 or (len(words) <= KEYWORD_WORDS and self._said(words))):
             query.text = " ".join(words)
             return {}
@@ -180,9 +197,6 @@ class Searcher:
     def _said(self, words: list[str]) -> bool:
         """Whether some template itself says all the words: else they met by chance, as in the name of a page."""
         return any(share > 0.999 for share in self._words().lexicon.share(" ".join(words), plain=True))
-
-    def _count(self, query: Query) -> int:
-        return self._index.search(query, limit=0)[0]
 
     def _nearest(self, topic: str, query: Query, notes: list[str]) -> dict[str, float]:
         """Templates that answer ``topic``, with their scores, best first; none when the evidence is too thin."""
@@ -271,6 +285,7 @@ class Searcher:
                 said = [_spoken(item) for item in templates]
                 self._words_of = _Words(
                     time.monotonic(),
+                    {item.id: item for item in templates},
                     [item.id for item in templates],
                     Lexicon(said),
                     {item.id for item in templates if LEVEL_RANK.get(item.level, -1) >= LEVEL_RANK["warning"]},
@@ -280,11 +295,15 @@ class Searcher:
 
     # --- what came out --------------------------------------------------------------------------
 
-    def _templates(self, query: Query, scores: dict[str, float], total: int) -> list[tuple[Template, int, float]]:
-        if not total:
+    def _templates(
+        self, counts: dict[str, int], scores: dict[str, float], total: int
+    ) -> list[tuple[Template, int, float]]:
+        if not counts:
             return []
-        counts = dict(self._index.terms(query, "template_id", 50))
-        known = {item.id: item for item in self._index.templates(list(counts))}
+        recent = self._words().templates
+        known = {name: recent[name] for name in counts if name in recent}
+        if missing := [name for name in counts if name not in known]:
+            known |= {item.id: item for item in self._index.templates(missing)}
         share = {name: count / total for name, count in counts.items()}
         ranked: Sequence[str] = sorted(known, key=lambda name: (-scores.get(name, 0.0), -counts[name], name))
         return [(known[name], counts[name], scores.get(name, share[name] if not scores else 0.0)) for name in ranked]

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 0.2
 _SLICE_S = 0.2  # how soon a waiting writer notices that it shall stop
 
+#: Where several searches are asked with one request.
+SEVERAL = "/_msearch"
+
 #: Called some times a second while a writer waits, with the reason; True gives up.
 Waiting = Callable[[IndexUnavailable], bool]
 
@@ -121,26 +124,34 @@ class Client:
             headers["content-type"] = f"{kind}; compatible-with=8"
         try:
             answer = self._es.perform_request(method, path, params=params, headers=headers, body=body)
-            return answer.body
         except UnsupportedProductError as error:
             raise LogsenseError("That is not Elasticsearch.", why=str(error), where=self.where,
                                 fix="[elasticsearch] urls must name an Elasticsearch 8 or 9") from error  # fmt: skip
         except ApiError as error:
-            status, (name, text) = error.meta.status, _reason(error.body)
-            if status == 404:
+            if error.meta.status == 404:
                 return None
-            if status == 401 or (status == 403 and "security_exception" in name):
-                # Not a wrong request but a wrong key: mended by people while lines wait in the spool.
-                raise IndexUnavailable("Elasticsearch refuses our credentials", why=text or name, where=self.where,
-                                       fix="check api_key or user in [elasticsearch]") from error  # fmt: skip
-            # a question that needs too many buckets or clauses comes as 503/500 from older servers
-            if status in TRANSIENT and name not in ("too_many_buckets_exception", "too_many_nested_clauses"):
-                wanted = _seconds(error.meta.headers.get("retry-after"))
-                raise unable(status, name, text, where=self.where, retry_after_s=wanted) from error
-            raise Refused(status, name, text) from error
+            wanted = _seconds(error.meta.headers.get("retry-after"))
+            raise self._failure(error.meta.status, error.body, wanted) from error
         except TransportError as error:
             raise IndexUnavailable("Elasticsearch does not answer", why=str(error.message)[:300], where=self.where,
                                    fix=_FIX) from error  # fmt: skip
+        if path == SEVERAL:  # answered with 200 whatever became of each
+            for part in answer.body["responses"]:
+                if "error" in part:
+                    raise self._failure(int(part.get("status", 500)), part)
+        return answer.body
+
+    def _failure(self, status: int, body: Any, retry_after_s: float = 0.0) -> LogsenseError:
+        """What an error answer means."""
+        name, text = _reason(body)
+        if status == 401 or (status == 403 and "security_exception" in name):
+            # Not a wrong request but a wrong key: mended by people while lines wait in the spool.
+            return IndexUnavailable("Elasticsearch refuses our credentials", why=text or name, where=self.where,
+                                    fix="check api_key or user in [elasticsearch]")  # fmt: skip
+        # a question that needs too many buckets or clauses comes as 503/500 from older servers
+        if status in TRANSIENT and name not in ("too_many_buckets_exception", "too_many_nested_clauses"):
+            return unable(status, name, text, where=self.where, retry_after_s=retry_after_s)
+        return Refused(status, name, text)
 
 
 def _seconds(text: str | None) -> float:
