@@ -212,6 +212,10 @@ class Index(Protocol):
 
     def templates(self, ids: Sequence[str] | None = None) -> list[Template]: ...
 
+    def template_changes(self) -> int:
+        """Another number when a template is new or its text, name, level, keywords or survivor changed; not its count.
+        Known within half a second in other processes."""
+
     def nearest_templates(
         self, vector: np.ndarray, k: int, model: str, within: Query | None = None
     ) -> list[tuple[str, float]]:

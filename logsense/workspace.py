@@ -10,6 +10,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,7 @@ class Workspace:
         self._models_state = "off"
         self._catalog = CatalogReader(self.index)
         self._lock = threading.Lock()
+        self._aside = ThreadPoolExecutor(4, "ask")
         # What only the process that accepts lines knows; the server sets them.
         self.backlog_bytes: Callable[[], int] = lambda: 0
         self.intake_stats: Callable[[], dict[str, dict[str, int]]] = dict
@@ -74,6 +76,7 @@ class Workspace:
             threading.Thread(target=self._load_embedder, name="load-embedder", daemon=True).start()
 
     def close(self) -> None:
+        self._aside.shutdown()
         self.desk.close()
         self.index.close()
 
@@ -109,11 +112,15 @@ class Workspace:
         from logsense.search import lucene, understand
 
         started = time.perf_counter()
+        held = self._aside.submit(self._range, from_, to)
         understood = understand(question, now_ns=now or time.time_ns(), tz=zone(tz), catalog=self.catalog())
         query = understood.query
         query.from_ns = from_ if from_ is not None else query.from_ns
         query.to_ns = to if to is not None else query.to_ns
-        step = nice_step_ns(*self._range(query.from_ns, query.to_ns), BARS)
+        first, last = held.result()
+        step = nice_step_ns(
+            first if query.from_ns is None else query.from_ns, last if query.to_ns is None else query.to_ns, BARS
+        )
         answer = self.searcher().search(understood, limit=limit, offset=offset, by_time=by_time,
                                         fields=dict.fromkeys(FACETS, 10), step_ns=step)  # fmt: skip
         found = answer.query

@@ -150,6 +150,9 @@ class EmbeddedIndex:
     def templates(self, ids: Sequence[str] | None = None) -> list[Template]:
         return self._state.all_templates() if ids is None else self._state.get_templates(ids)
 
+    def template_changes(self) -> int:
+        return self._state.counter("templates")
+
     def nearest_templates(
         self, vector: np.ndarray, k: int, model: str, within: Query | None = None
     ) -> list[tuple[str, float]]:

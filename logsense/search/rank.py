@@ -22,6 +22,7 @@ import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,7 @@ ENOUGH_WORDS = 0.6
 MAX_WORDS = 12
 #: Templates of the lines of an answer that are told, the most frequent.
 TEMPLATES = 50
-#: Seconds for which the templates' words are kept before they are read again.
+#: Seconds for which the templates' words are kept before the index is asked whether they changed.
 REFRESH_S = 5.0
 #: Seconds before all vectors are read again for the sake of templates whose vector is not known yet.
 VECTORS_S = 60.0
@@ -98,6 +99,7 @@ class _Words:
     """The surviving templates, their ids, words, polarity, and which of them are grave by their level."""
 
     read_at: float
+    changes: int
     templates: dict[str, Template]
     ids: list[str]
     lexicon: Lexicon
@@ -114,8 +116,10 @@ class Searcher:
     def __init__(self, index: Index, embedder: Embedder | None) -> None:
         self._index, self._embedder = index, embedder
         self._lock = threading.Lock()
+        # asks an index beyond the network while the question is embedded here
+        self._aside = ThreadPoolExecutor(4, "search")
         self._ranker: Ranker | None = None
-        self._words_of = _Words(float("-inf"), {}, [], Lexicon([]), set(), {})
+        self._words_of = _Words(float("-inf"), -1, {}, [], Lexicon([]), set(), {})
         self._vectors: dict[str, np.ndarray] = {}
         self._vectors_at = float("-inf")
 
@@ -204,17 +208,18 @@ class Searcher:
         if embedder is None or not getattr(embedder, "loaded", True):
             notes.append("the language model is not loaded: searched by keyword only")
             return {}
-        ranker, words = self._ranker_for(embedder), self._words()
+        ranker, words, index = self._ranker_for(embedder), self._words(), self._index
+        # the filters are part of both searches, so that templates beyond them take nobody's place
+        filters = replace(query, text="", template_ids=[])
+        matching = self._aside.submit(index.matching_templates, topic, BY_WORDS, filters)
         vector = ranker.vector(topic)
-        cosines = dict(self._index.nearest_templates(vector, CANDIDATES, embedder.name))
+        nearest = self._aside.submit(index.nearest_templates, vector, CANDIDATES, embedder.name, filters)
+        cosines = dict(index.nearest_templates(vector, CANDIDATES, embedder.name))
+        near, said = dict(nearest.result()), [name for name, _ in matching.result()]
         if not cosines:
             notes.append("no template has a vector yet: searched by keyword only")
             return {}
-        # the filters are part of both searches, so that templates beyond them take nobody's place
-        filters = replace(query, text="", template_ids=[])
-        near = dict(self._index.nearest_templates(vector, CANDIDATES, embedder.name, filters))
-        said = [name for name, _ in self._index.matching_templates(topic, BY_WORDS, filters) if name not in near]
-        near |= self._cosines(vector, said, embedder.name)
+        near |= self._cosines(vector, [name for name in said if name not in near], embedder.name)
         cosines |= near
         shares = dict(zip(words.ids, words.lexicon.share(topic), strict=True))
         bridges = self._bridges(ranker, vector, list(cosines), embedder.name)
@@ -278,13 +283,19 @@ class Searcher:
             return known, np.stack([self._vectors[name] for name in known]) if known else None
 
     def _words(self) -> _Words:
-        """What the surviving templates say; at most ``REFRESH_S`` old."""
+        """What the surviving templates say; at most ``REFRESH_S`` behind the index."""
         with self._lock:
-            if time.monotonic() - self._words_of.read_at > REFRESH_S:
+            if time.monotonic() - self._words_of.read_at <= REFRESH_S:
+                return self._words_of
+            changes = self._index.template_changes()
+            if changes == self._words_of.changes:
+                self._words_of = replace(self._words_of, read_at=time.monotonic())
+            else:
                 templates = [item for item in self._index.templates() if not item.alias_of]
                 said = [_spoken(item) for item in templates]
                 self._words_of = _Words(
                     time.monotonic(),
+                    changes,
                     {item.id: item for item in templates},
                     [item.id for item in templates],
                     Lexicon(said),

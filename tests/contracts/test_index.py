@@ -575,6 +575,23 @@ def test_templates_are_replaced_by_id(index: Index) -> None:
     assert {t.id for t in index.templates()} == {"t1", "t2"}
 
 
+def test_changes_of_templates_are_told_but_not_their_counts(index: Index) -> None:
+    def after(*templates: Template) -> int:
+        index.put_templates(templates)
+        index.commit()
+        return index.template_changes()
+
+    seen = [index.template_changes(), after(Template("t1", "a <*>", count=1)), after(Template("t2", "b"))]
+    assert len(set(seen)) == 3
+    assert after(Template("t1", "a <*>", count=9, last_seen_ns=T0)) == seen[-1]
+    for changed in (
+        Template("t1", "a <*> <*>"), Template("t1", "a <*> <*>", level="error"), Template("t2", "b", keywords=["x"]),
+        Template("t2", "b", keywords=["x"], label="named"), Template("t2", "b", alias_of="t1"),
+    ):  # fmt: skip
+        seen.append(after(changed))
+    assert len(set(seen)) == len(seen)
+
+
 def test_nearest_templates_are_exact_and_follow_aliases(index: Index) -> None:
     rng = np.random.default_rng(7)
     vectors = rng.normal(size=(60, 16)).astype(np.float32)
