@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 0.2
 _SLICE_S = 0.2  # how soon a waiting writer notices that it shall stop
 
+#: Where several searches are asked with one request.
+SEVERAL = "/_msearch"
+
 #: Called some times a second while a writer waits, with the reason; True gives up.
 Waiting = Callable[[IndexUnavailable], bool]
 
@@ -121,25 +124,31 @@ class Client:
             headers["content-type"] = f"{kind}; compatible-with=8"
         try:
             answer = self._es.perform_request(method, path, params=params, headers=headers, body=body)
-            return answer.body
         except UnsupportedProductError as error:
             raise foreign("200", where=self.where) from error
         except ApiError as error:
-            status, (name, text) = error.meta.status, _reason(error.body)
-            ours = "x-elastic-product" in error.meta.headers
+            status, ours = error.meta.status, "x-elastic-product" in error.meta.headers
             if status == 404 and ours:
                 return None
-            # a question that needs too many buckets or clauses comes as 503/500 from older servers
-            if status in TRANSIENT and name not in ("too_many_buckets_exception", "too_many_nested_clauses"):
-                wanted = _seconds(error.meta.headers.get("retry-after"))
-                raise unable(status, name, text, where=self.where, retry_after_s=wanted) from error
-            if not ours and not isinstance(error.body, dict):  # what stands in front may refuse on its behalf
+            if not ours and (status == 404 or (status not in TRANSIENT and not isinstance(error.body, dict))):
                 raise foreign(str(status), where=self.where) from error
-            if status == 404:
-                raise foreign("404", where=self.where) from error
-            raise Refused(status, name, text) from error
+            wanted = _seconds(error.meta.headers.get("retry-after"))
+            raise self._failure(status, error.body, wanted) from error
         except TransportError as error:
             raise silent(str(error.message), where=self.where) from error
+        if path == SEVERAL:  # answered with 200 whatever became of each
+            for part in answer.body["responses"]:
+                if "error" in part:
+                    raise self._failure(int(part.get("status", 500)), part)
+        return answer.body
+
+    def _failure(self, status: int, body: Any, retry_after_s: float = 0.0) -> LogsenseError:
+        """What an error answer means."""
+        name, text = _reason(body)
+        # a question that needs too many buckets or clauses comes as 503/500 from older servers
+        if status in TRANSIENT and name not in ("too_many_buckets_exception", "too_many_nested_clauses"):
+            return unable(status, name, text, where=self.where, retry_after_s=retry_after_s)
+        return Refused(status, name, text)
 
 
 def _seconds(text: str | None) -> float:

@@ -17,8 +17,8 @@ import orjson
 from logsense.index.base import clean, from_dict, id_key, key, to_json
 from logsense.index.elastic.documents import clamp, date, day, document_id
 from logsense.index.elastic.query import any_of, between
-from logsense.index.elastic.store import PAGE, Store
-from logsense.index.finding import incident_words, template_words
+from logsense.index.elastic.store import PAGE, WINDOW, Store
+from logsense.index.finding import incident_words, said, template_words
 from logsense.record import Action, Forecast, Hypothesis, Incident, Query, Sentence, Signal, Template
 
 DATA = ["logsense.data"]
@@ -42,10 +42,10 @@ class State:
 
     def put_templates(self, templates: Sequence[Template]) -> None:
         if self._words is None:
-            self._words = {item: [text, alias, keys] for item, text, alias, keys in self.template_words()}
+            self._words = {item.id: said(item) for item in self.all_templates()}
         changed = False
         for item in templates:
-            words = [item.text, item.alias_of, list(item.keywords)]
+            words = said(item)
             changed |= self._words.get(item.id) != words
             self._words[item.id] = words
             document = _columns(item, item.id) | {
@@ -146,8 +146,14 @@ class State:
         ):  # fmt: skip
             if values:
                 filters.append(any_of(field, [key(value) for value in values]))
-        rows = self._store.pages("incidents", {"bool": {"filter": filters}}, [{"event.id": "asc"}], source=DATA)
-        return [str(orjson.loads(row["logsense.data"])["id"]) for row in rows]
+        body: dict[str, Any] = {"query": {"bool": {"filter": filters}}, "size": WINDOW, "sort": [{"event.id": "asc"}]}
+        found: list[str] = []
+        while part := self._store.named("incidents", body):
+            found += [item for item, _ in part]
+            if len(part) < WINDOW:
+                break
+            body["search_after"] = [id_key(found[-1])]
+        return found
 
     def _with_actions(self, rows: Sequence[dict[str, Any]]) -> list[Incident]:
         nested = {"hypotheses": Hypothesis, "summary": Sentence}
