@@ -38,15 +38,14 @@ def port() -> Iterator[socket.socket]:
         yield made
 
 
-@pytest.fixture
-def website() -> Iterator[str]:
-    """Something that speaks HTTP and is no Elasticsearch."""
+@pytest.fixture(params=[200, 404, 501])
+def website(request: pytest.FixtureRequest) -> Iterator[tuple[str, int]]:
+    """Something that speaks HTTP and is no Elasticsearch, and what it answers."""
 
     class Page(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
-            status = 200 if "state" in self.path else 404 if "logs" in self.path else 501
-            self.send_response(status)
+            self.send_response(request.param)
             self.send_header("content-type", "text/html")
             self.end_headers()
             self.wfile.write(b"<!DOCTYPE HTML><html><body>hello</body></html>")
@@ -56,7 +55,7 @@ def website() -> Iterator[str]:
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield f"127.0.0.1:{server.server_address[1]}"
+    yield f"127.0.0.1:{server.server_address[1]}", request.param
     server.shutdown()
     server.server_close()
 
@@ -90,10 +89,11 @@ def test_a_connection_that_is_ended(port: socket.socket, tmp_path: Path) -> None
     port.shutdown(socket.SHUT_RDWR)
 
 
-def test_another_program_answers(website: str, tmp_path: Path) -> None:
-    error = asked(f"http://{website}", tmp_path)
-    assert "other than Elasticsearch" in error.what and "404" in error.why and "<" not in error.why
-    assert "TLS" in asked(f"https://{website}", tmp_path).what
+def test_another_program_answers(website: tuple[str, int], tmp_path: Path) -> None:
+    address, status = website
+    error = asked(f"http://{address}", tmp_path)
+    assert "other than Elasticsearch" in error.what and str(status) in error.why and "<" not in error.why
+    assert "TLS" in asked(f"https://{address}", tmp_path).what
 
 
 def test_a_host_without_an_address(tmp_path: Path) -> None:
