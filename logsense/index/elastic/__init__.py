@@ -257,6 +257,11 @@ class ElasticIndex:
         return int(answer["hits"]["total"]["value"])
 
     @property
+    def dead_letters_index(self) -> str:
+        """Its name, for people who want to look."""
+        return self._store.name("dead-letters")
+
+    @property
     def rejected(self) -> int:
         """The same, since this index was opened and without asking."""
         return self._store.bulk.rejected
