@@ -189,9 +189,12 @@ class Server:
             [java / "javac", "--release", "17", "-cp", f"{self.home}/lib/*", "-d", classes, PLUGIN],
             [java / "jar", "--create", "--file", folder / "analysis-for-keys.jar", "-C", classes, "."],
         ):
-            done = subprocess.run(tool, capture_output=True, text=True)
-            if done.returncode:
-                raise Unavailable(f"{tool[0]} failed: {done.stderr[-1000:]}")
+            try:
+                subprocess.run(tool, capture_output=True, text=True, check=True)
+            except OSError as error:
+                raise Unavailable(f"a whole JDK is needed, not only its runtime: {error}") from None
+            except subprocess.CalledProcessError as error:
+                raise Unavailable(f"{tool[0]} failed: {error.stderr[-1000:]}") from None
         (folder / "plugin-descriptor.properties").write_text(
             f"description=analysis for the index of API keys\nname=analysis-for-keys\nclassname={PLUGIN.stem}\n"
             f"version=1\njava.version=17\nelasticsearch.version={VERSION}\n",
