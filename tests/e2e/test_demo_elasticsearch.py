@@ -108,8 +108,8 @@ def test_every_panel_of_grafana_shows_something_with_every_choice(index: Elastic
     assert [bucket["key"] for bucket in levels] == ["error"]
 
 
-def interrupted(url: str, data: Path, *arguments: str) -> int:
-    """Start the command and kill it as soon as it has committed something; the lines that it had."""
+def interrupted(how: signal.Signals, url: str, data: Path, *arguments: str) -> int:
+    """Start the command and end it as soon as it has committed something; the lines that it had."""
     process, note = command(url, *arguments), data / "reindex.json"
     while process.poll() is None:
         try:
@@ -117,8 +117,10 @@ def interrupted(url: str, data: Path, *arguments: str) -> int:
         except (OSError, ValueError):
             time.sleep(0.002)
             continue
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.send_signal(how)
+        _, err = process.communicate()
+        if how is signal.SIGINT:  # a person's Ctrl-C
+            assert process.returncode == 130 and "Run the same command again" in err, err
         return done
     raise AssertionError(f"it ended by itself: {process.communicate()}")
 
@@ -129,13 +131,13 @@ def test_out_of_elasticsearch_and_back_with_interruptions(
     data, total = demo[0], index.search(Query(), limit=0)[0]
     out = ["reindex", "--from", "elasticsearch", "--to", "embedded", "--data", str(data), "--json",
            "--config", str(data / "demo.toml")]  # fmt: skip
-    assert 0 < interrupted(elasticsearch_url, data, *out) < total
+    assert 0 < interrupted(signal.SIGINT, elasticsearch_url, data, *out) < total
     first = json.loads(said(command(elasticsearch_url, *out)))
     config = tmp_path / "copy.toml"
     config.write_text(f'[elasticsearch]\nprefix = "{COPY}"\n', encoding="utf-8")
     back = ["reindex", "--from", "embedded", "--to", "elasticsearch", "--data", str(data), "--json",
             "--config", str(config)]  # fmt: skip
-    assert 0 < interrupted(elasticsearch_url, data, *back) < total
+    assert 0 < interrupted(signal.SIGKILL, elasticsearch_url, data, *back) < total
     second = json.loads(said(command(elasticsearch_url, *back)))
     for counts in (first, second):
         assert counts["lines"] == {"source": total, "target": total}

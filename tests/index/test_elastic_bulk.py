@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from logsense.advice import doctor_rows
 from logsense.config import Settings, load_settings
 from logsense.errors import BadConfig, IndexUnavailable
 from logsense.index.elastic import ElasticIndex, ElasticOptions
@@ -33,7 +34,7 @@ def index(elasticsearch_url: str, tmp_path: Path) -> Iterator[ElasticIndex]:
 
 
 @pytest.mark.heavy
-def test_a_poison_document_is_kept_apart_and_its_neighbours_get_through(index: ElasticIndex) -> None:
+def test_a_poison_document_is_kept_apart_and_its_neighbours_get_through(index: ElasticIndex, tmp_path: Path) -> None:
     lines = [LogRecord(f"l{n}", T0, f"line {n}", "s", T0) for n in range(20)]
     index.write_logs(lines[:10])
     # what no line can do: a document that contradicts the mapping
@@ -46,6 +47,8 @@ def test_a_poison_document_is_kept_apart_and_its_neighbours_get_through(index: E
     letters = list(index._store.pages("dead-letters", {"match_all": {}}, [{"event.id": "asc"}]))
     assert [letter["event.id"] for letter in letters] == ["huge", "poison"]
     assert all(letter["error.message"] and letter["event.original"] for letter in letters)
+    (row,) = doctor_rows(index, tmp_path, {}, [])
+    assert "refused 2 documents" in row["advice"] and index._store.name("dead-letters") in row["advice"]
 
 
 @pytest.mark.heavy

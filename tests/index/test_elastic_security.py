@@ -19,9 +19,6 @@ from logsense.index.elastic import ElasticIndex, ElasticOptions
 from logsense.record import Action, LogRecord, Query
 from tests.elasticsearch_server import USER, Server, Unavailable, skip_or_fail
 
-#: As docs and error messages name them.
-PRIVILEGES = ("read", "write", "manage")
-
 pytestmark = [
     pytest.mark.heavy,
     pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl to make a certificate"),
@@ -63,19 +60,11 @@ def test_a_user_with_authority_or_fingerprint(server: Server, tmp_path: Path, mo
     works(tmp_path, urls=urls, user=USER[0], ca_file=ca_file)
 
 
-def api_key(server: Server, *privileges: str) -> str:
-    """A key as Kibana makes one: for our indices alone, and for the index templates."""
-    indices = [{"names": ["logsense*"], "privileges": list(privileges)}]
-    role = {"logsense": {"cluster": ["manage_index_templates"], "indices": indices}}
-    made = server.post("/_security/api_key", {"name": "logsense", "role_descriptors": role})
-    return str(made["encoded"])
-
-
 def test_an_api_key_with_rights_on_our_indices_alone(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     urls, ca_file = [server.url], str(server.certificate)
-    key = api_key(server, *PRIVILEGES)
+    key = server.api_key()
     works(tmp_path, urls=urls, api_key=key, ca_file=ca_file)
     monkeypatch.setenv("LOGSENSE_ELASTICSEARCH_API_KEY", key)
     works(tmp_path, urls=urls, ca_file=ca_file)
@@ -89,8 +78,8 @@ def test_an_api_key_with_rights_on_our_indices_alone(
 
 def test_a_key_that_may_only_read_asks_and_is_refused_to_write(server: Server, tmp_path: Path) -> None:
     urls, ca_file = [server.url], str(server.certificate)
-    works(tmp_path, urls=urls, api_key=api_key(server, *PRIVILEGES), ca_file=ca_file)
-    reading = ElasticOptions(urls=urls, api_key=api_key(server, "read", "view_index_metadata"), ca_file=ca_file)
+    works(tmp_path, urls=urls, api_key=server.api_key(), ca_file=ca_file)
+    reading = ElasticOptions(urls=urls, api_key=server.api_key("read", "view_index_metadata"), ca_file=ca_file)
     said: list[IndexUnavailable] = []
 
     def waiting(reason: IndexUnavailable) -> bool:
