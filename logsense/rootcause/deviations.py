@@ -32,6 +32,7 @@ STEPS_GATE = 8.0
 PASSED_ON = 0.3  # share of its caller's gain that a called service's own change needs to be the deeper one
 EQUAL = 0.97  # share of its caller's gain from which an unreached service's is the same evidence
 RARE = 0.05  # share of times up to which a step was hardly ever taken
+SURELY = 3  # places that opened a gate which come before all that did not
 FLOOR, TOP = 0.3, 0.92  # scores of evidence that just counts, and of the clearest
 AHEAD = 2.0  # times the runner-up from which evidence stands for itself
 BEHIND = 0.85  # share of the score before it that evidence of a later gate can have at most
@@ -58,17 +59,22 @@ def deviations(evidence: Evidence, *, figures: bool = True) -> list[Hypothesis]:
     requests = evidence.requests or Requests()
     uses = taken_up(evidence)
     found = _resources([use for use in uses if not use.partial])
-    weak: list[Deviation] = []
+    weak: list[tuple[float, Deviation]] = []  # what opened no gate, with how much of it was reached
     if requests:
         slow = delays(requests)
         clear = [delay for delay in slow if delay.score >= DELAY_GATE]
         found += _starved([use for use in uses if use.partial], slow, requests)
         found += _delays(clear, slow, requests)
-        weak = _delays([delay for delay in slow if delay.score < DELAY_GATE], slow, requests)
-        found += _steps(changes(requests), requests)
+        rest = [delay for delay in slow if delay.score < DELAY_GATE]
+        weak += zip((delay.score / DELAY_GATE for delay in rest), _delays(rest, slow, requests), strict=True)
+        for gain, one in _steps(changes(requests), requests):
+            if gain >= STEPS_GATE:
+                found.append(one)
+            else:
+                weak.append((gain / STEPS_GATE, one))
     if figures:
         found += _golden(evidence)
-    found += weak  # they name further places, behind what is clear
+    found = _with_others(found, weak)
     out: list[Hypothesis] = []
     seen: set[Place] = set()
     bar, kind = TOP, ""
@@ -82,6 +88,14 @@ def deviations(evidence: Evidence, *, figures: bool = True) -> list[Hypothesis]:
         seen.add(one.place)
         out.append(_hypothesis(one, round(score, 4)))
     return out
+
+
+def _with_others(found: Sequence[Deviation], weak: Sequence[tuple[float, Deviation]]) -> list[Deviation]:
+    """What opened no gate behind what did, the nearest to its gate first; but the best of those about other places
+    comes before the fourth place of a kind that did, which is hardly ever the cause."""
+    named = {one.place for one in found}
+    others = [one for _, one in sorted(weak, key=lambda rated: (-rated[0], rated[1].place)) if one.place not in named]
+    return [*found[:SURELY], *others[:1], *found[SURELY:], *others[1:]]
 
 
 def _margin(lead: float) -> float:
@@ -194,7 +208,8 @@ def _hop(hop: Hop, place: Place, requests: Requests) -> str:
 # -- steps ----------------------------------------------------------------------------------------------
 
 
-def _steps(found: dict[Place, Change], requests: Requests) -> list[Deviation]:
+def _steps(found: dict[Place, Change], requests: Requests) -> list[tuple[float, Deviation]]:
+    """Each with its gain."""
     calls = callers([*requests.normal, *requests.during])
     silent = {line.place for line in requests.normal} - {line.place for line in requests.during}
     ordered = _deepest_first(sorted(found.values(), key=lambda change: (-change.gain, change.place)), calls, silent)
@@ -205,15 +220,14 @@ def _steps(found: dict[Place, Change], requests: Requests) -> list[Deviation]:
         rivals = [other.gain for other in ordered if other is not change and other.place not in waiting]
         strength = max(0.0, 1 - math.exp(-(change.gain - STEPS_GATE) / 15)) if change.gain >= STEPS_GATE else 0.0
         weak = 0.0 if strength else 0.5 * (change.gain / STEPS_GATE - 1)
-        out.append(
-            Deviation(
-                change.place, "changed_requests", strength or weak, _lead(change.gain, rivals),
-                "Requests go wrong in {service} on {host}", _why_changed(change, requests),
-                (*(f"line:{line}" for line in change.lines), *_templates(change)),
-                ("the lines of one such request, in all services", "what was deployed or configured in {service} just "
-                 "before", "errors of {service} around the onset"),
-            )
+        one = Deviation(
+            change.place, "changed_requests", strength or weak, _lead(change.gain, rivals),
+            "Requests go wrong in {service} on {host}", _why_changed(change, requests),
+            (*(f"line:{line}" for line in change.lines), *_templates(change)),
+            ("the lines of one such request, in all services", "what was deployed or configured in {service} just "
+             "before", "errors of {service} around the onset"),
         )  # fmt: skip
+        out.append((change.gain, one))
     return out
 
 

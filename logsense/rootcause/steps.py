@@ -11,17 +11,21 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 from logsense.rootcause.requests import Line, Place, Requests, whole
+from logsense.rootcause.unsteady import dispersion
 
-START, END, STAY, AWAY = "", "(end)", "(stays)", "(elsewhere)"
+START, END, STAY, AWAY, BACK = "", "(end)", "(stays)", "(elsewhere)", "(answer)"
 State = tuple[Place, str]  # a place and the message just written there
 EXAMPLES = 3
+PARTS = 8  # of normal times, compared with each other: what varies among them varies by itself
 ALIKE = 0.1  # correlation within a request; anything from 0.05 to 0.3 ranks the same
+DEEPEST = 30  # calls within calls that are followed upwards
 USUAL_CALL = 0.2  # share of times that a message is followed by a call, below which a missing one says nothing
 
 
@@ -53,6 +57,8 @@ class _Table:
     weight: dict[State, dict[Any, float]] = field(default_factory=dict)
     times: dict[State, Counter[Any]] = field(default_factory=dict)
     examples: dict[tuple[State, object], list[str]] = field(default_factory=dict)
+    parts: dict[State, list[tuple[int, dict[Any, int]]]] = field(default_factory=dict)  # (request's number, its counts)
+    requests: int = 0
 
     def add(self, request: Iterable[tuple[State, object, str]]) -> None:
         """The (state, what follows, line id) of one request."""
@@ -72,10 +78,24 @@ class _Table:
             times, weight = self.times.get(state), self.weight.get(state)
             if times is None or weight is None:
                 times, weight = self.times[state], self.weight[state] = Counter(), {}
+                self.parts[state] = []
+            self.parts[state].append((self.requests, seen))
             alike = 1 + (sum(seen.values()) - 1) * ALIKE
             for to, count in seen.items():
                 times[to] += count
                 weight[to] = weight.get(to, 0.0) + count / alike
+        self.requests += 1
+
+    def unsteady(self, state: State, one: Any = None) -> float:
+        """How many times more than by chance what follows varies from time to time; of ``one``, whether it follows."""
+        parts: list[dict[Any, float]] = [{} for _ in range(PARTS)]
+        for number, seen in self.parts[state]:
+            part = parts[number * PARTS // self.requests]
+            alike = 1 + (sum(seen.values()) - 1) * ALIKE
+            for to, count in seen.items():
+                outcome = to if one is None else to == one
+                part[outcome] = part.get(outcome, 0.0) + count / alike
+        return dispersion(parts)
 
 
 def changes(requests: Requests) -> dict[Place, Change]:
@@ -92,17 +112,18 @@ def changes(requests: Requests) -> dict[Place, Change]:
 def _tables(lines: Sequence[Line]) -> tuple[_Table, _Table]:
     """What follows a message in the same service's share of a request, and what in the whole request."""
     steps, calls = _Table(), _Table()
-    for mine, ended in whole(lines):
-        steps.add(_within(mine, ended=ended))
+    for mine, begun, ended in whole(lines):
+        steps.add(_within(mine, begun=begun, ended=ended))
         calls.add(_across(mine, ended=ended))
     return steps, calls
 
 
-def _within(mine: Sequence[Line], *, ended: bool) -> Iterator[tuple[State, object, str]]:
+def _within(mine: Sequence[Line], *, begun: bool, ended: bool) -> Iterator[tuple[State, object, str]]:
     last: dict[tuple[Place, str], Line] = {}
     for line in mine:
         before = last.get((line.place, line.span))
-        yield (line.place, before.template if before else START), line.template, line.id
+        if before or begun:
+            yield (line.place, before.template if before else START), line.template, line.id
         last[line.place, line.span] = line
     if ended:
         for line in last.values():
@@ -110,13 +131,31 @@ def _within(mine: Sequence[Line], *, ended: bool) -> Iterator[tuple[State, objec
 
 
 def _across(mine: Sequence[Line], *, ended: bool) -> Iterator[tuple[State, object, str]]:
+    """An answer goes to whoever asked: where it goes says who that was, not that anybody is reached."""
+    asked_by: dict[tuple[Place, str], tuple[Place, str]] = {}
     for line, after in pairwise(mine):
         if after.place != line.place:
+            here, there = (line.place, line.span), (after.place, after.span)
+            if _waits(there, here, asked_by):
+                yield (line.place, line.template), BACK, line.id
+                continue
+            asked_by.setdefault(there, here)
             yield (line.place, line.template), after.place, line.id
         else:
             yield (line.place, line.template), STAY if after.span == line.span else AWAY, line.id
     if ended:
         yield (mine[-1].place, mine[-1].template), END, mine[-1].id
+
+
+def _waits(one: tuple[Place, str], here: tuple[Place, str], asked_by: Mapping[tuple[Place, str], Any]) -> bool:
+    """Whether ``one`` asked ``here``, directly or through others."""
+    for _ in range(DEEPEST):
+        if (above := asked_by.get(here)) is None:
+            return False
+        if above == one:
+            return True
+        here = above
+    return False
 
 
 def _steps(before: _Table, now: _Table) -> list[Change]:
@@ -132,7 +171,7 @@ def _steps(before: _Table, now: _Table) -> list[Change]:
             gain = _g({0: sum(usual.values())}, {0: known, 1: sum(after[name] for name in new)}) - 1
             rose = new
         else:
-            gain = _g(usual, after) - (len(usual.keys() | after.keys()) - 1)
+            gain = _gain(_g(usual, after), len(usual.keys() | after.keys()) - 1, partial(before.unsteady, state))
             rose = list(after)
         if rose and gain > 0:
             to = max(rose, key=lambda name: (_share(after, name) - _share(usual, name), name))
@@ -160,9 +199,9 @@ def _unreached(before: _Table, now: _Table) -> list[Change]:
                 or after.get(called, 0.0) * total >= weight * count
             ):
                 continue
-            gain = (
-                _g({1: weight, 0: total - weight}, {1: after.get(called, 0.0), 0: count - after.get(called, 0.0)}) - 1
-            )
+            arrived = after.get(called, 0.0)
+            gain = _g({1: weight, 0: total - weight}, {1: arrived, 0: count - arrived})
+            gain = _gain(gain, 1, partial(before.unsteady, state, called))
             if gain <= 0:
                 continue
             instead = max((to for to in after if to != called), key=lambda to: (after[to], str(to)))
@@ -171,6 +210,11 @@ def _unreached(before: _Table, now: _Table) -> list[Change]:
             shown = tuple(now.examples.get((state, instead), ()))
             found.append(Change(called, gain, "unreached", template, "", was, is_now, shown, caller))
     return found
+
+
+def _gain(g: float, freedom: int, unsteady: Callable[[], float]) -> float:
+    """What ``g`` says beyond chance, and beyond what varies from time to time anyway."""
+    return g / unsteady() - freedom if g > freedom else 0.0
 
 
 def _share(counts: Mapping[Any, float], name: str) -> float:
