@@ -29,6 +29,9 @@ PARTIAL = 1.0  # what a partly taken up resource adds to a delay's score
 BOTH = 0.4  # share of the slowest place's score that a slow place with a resource taken up needs to come first
 #: Gain of changed steps that is worth a hypothesis; ordinary minutes, whose mix of requests varies, reach as much.
 STEPS_GATE = 8.0
+#: Times the gates of delays and steps where no detector saw anything. No quiet stretch in recordings of a shop on a busy
+#: machine reached it, and none of Nezha's quiet minutes in which no request fails.
+QUIET = 4.0
 PASSED_ON = 0.3  # share of its caller's gain that a called service's own change needs to be the deeper one
 EQUAL = 0.97  # share of its caller's gain from which an unreached service's is the same evidence
 RARE = 0.05  # share of times up to which a step was hardly ever taken
@@ -55,26 +58,15 @@ class Deviation:
 
 
 def deviations(evidence: Evidence, *, figures: bool = True) -> list[Hypothesis]:
-    """Hypotheses, best first, at most one a place. ``figures``: also by latency and failures along calls."""
-    requests = evidence.requests or Requests()
-    uses = taken_up(evidence)
-    found = _resources([use for use in uses if not use.partial])
-    weak: list[tuple[float, Deviation]] = []  # what opened no gate, with how much of it was reached
-    if requests:
-        slow = delays(requests)
-        clear = [delay for delay in slow if delay.score >= DELAY_GATE]
-        found += _starved([use for use in uses if use.partial], slow, requests)
-        found += _delays(clear, slow, requests)
-        rest = [delay for delay in slow if delay.score < DELAY_GATE]
-        weak += zip((delay.score / DELAY_GATE for delay in rest), _delays(rest, slow, requests), strict=True)
-        for gain, one in _steps(changes(requests), requests):
-            if gain >= STEPS_GATE:
-                found.append(one)
-            else:
-                weak.append((gain / STEPS_GATE, one))
-    if figures:
+    """Hypotheses, best first, at most one a place. ``figures``: also by latency and failures along calls.
+
+    Without any signal the question is not only who but whether at all: then only what is far beyond its gate counts.
+    """
+    alarmed = bool(evidence.signals)
+    found, weak = _by_gate(evidence, 1.0 if alarmed else QUIET)
+    if figures and alarmed:
         found += _golden(evidence)
-    found = _with_others(found, weak)
+    found = _with_others(found, weak if alarmed or found else [])
     out: list[Hypothesis] = []
     seen: set[Place] = set()
     bar, kind = TOP, ""
@@ -88,6 +80,31 @@ def deviations(evidence: Evidence, *, figures: bool = True) -> list[Hypothesis]:
         seen.add(one.place)
         out.append(_hypothesis(one, round(score, 4)))
     return out
+
+
+def _by_gate(evidence: Evidence, bar: float) -> tuple[list[Deviation], list[tuple[float, Deviation]]]:
+    """What opened its gate, in the order of the kinds, and what did not, with how much of the gate it reached.
+
+    ``bar`` is how many times the usual gate it takes.
+    """
+    requests = evidence.requests or Requests()
+    uses = taken_up(evidence)
+    found = _resources([use for use in uses if not use.partial])
+    weak: list[tuple[float, Deviation]] = []
+    if not requests:
+        return found, weak
+    slow = delays(requests)
+    clear = [delay for delay in slow if delay.score >= bar * DELAY_GATE]
+    found += _starved([use for use in uses if use.partial], slow if bar <= 1 else clear, requests)
+    found += _delays(clear, slow, requests)
+    rest = [delay for delay in slow if delay not in clear]
+    weak += zip((delay.score / DELAY_GATE for delay in rest), _delays(rest, slow, requests), strict=True)
+    for gain, one in _steps(changes(requests), requests):
+        if gain >= bar * STEPS_GATE:
+            found.append(one)
+        else:
+            weak.append((gain / STEPS_GATE, one))
+    return found, weak
 
 
 def _with_others(found: Sequence[Deviation], weak: Sequence[tuple[float, Deviation]]) -> list[Deviation]:
