@@ -21,6 +21,7 @@ from logsense.rootcause import (
     rank,
     summarise,
     title,
+    uncollected,
 )
 from logsense.stages import Index
 
@@ -38,6 +39,7 @@ class Diagnosis:
     text: str
 
 
+@uncollected()
 def explain(
     index: Index,
     incident: Incident,
@@ -63,6 +65,7 @@ def explain(
     )
 
 
+@uncollected()
 def diagnose_range(
     index: Index,
     from_ns: int,

@@ -10,6 +10,7 @@ from logsense.rootcause.options import RootcauseOptions
 from logsense.rootcause.patterns import known_patterns, load_patterns
 from logsense.rootcause.render import FORMS, render
 from logsense.rootcause.summary import as_text, is_clear, summarise, title
+from logsense.rootcause.uncollected import uncollected
 
 __all__ = [
     "FORMS",
@@ -30,4 +31,5 @@ __all__ = [
     "summarise",
     "title",
     "translate",
+    "uncollected",
 ]

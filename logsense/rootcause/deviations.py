@@ -29,8 +29,8 @@ PARTIAL = 1.0  # what a partly taken up resource adds to a delay's score
 BOTH = 0.4  # share of the slowest place's score that a slow place with a resource taken up needs to come first
 #: Gain of changed steps that is worth a hypothesis; ordinary minutes, whose mix of requests varies, reach as much.
 STEPS_GATE = 8.0
-#: Times the gates of delays and steps where no detector saw anything. No quiet stretch in recordings of a shop on a busy
-#: machine reached it, and none of Nezha's quiet minutes in which no request fails.
+#: Times the gates of delays and steps where no detector saw anything. No quiet stretch in recordings of a shop on a
+#: busy machine reached it, and none of Nezha's quiet minutes in which no request fails.
 QUIET = 4.0
 PASSED_ON = 0.3  # share of its caller's gain that a called service's own change needs to be the deeper one
 EQUAL = 0.97  # share of its caller's gain from which an unreached service's is the same evidence

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -110,25 +108,12 @@ def _read(index: Index, periods: Sequence[tuple[int, int]], limit: int) -> list[
     """At most ``limit`` lines, from each period as many: its latest are nearest to the incident, but whole requests
     need a stretch without holes, so each period gives its beginning."""
     lines: list[Line] = []
-    with _no_collection():
-        for number, (from_ns, to_ns) in enumerate(periods):
-            share = (limit - len(lines)) // (len(periods) - number)
-            found = (line for record in index.scan(Query(from_ns=from_ns, to_ns=to_ns)) if (line := line_of(record)))
-            lines += islice(found, share)
-        lines.sort()
+    for number, (from_ns, to_ns) in enumerate(periods):
+        share = (limit - len(lines)) // (len(periods) - number)
+        found = (line for record in index.scan(Query(from_ns=from_ns, to_ns=to_ns)) if (line := line_of(record)))
+        lines += islice(found, share)
+    lines.sort()
     return lines
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Tens of thousands of records, none of them in a cycle: looking for cycles meanwhile takes longer than reading."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _templates(
