@@ -357,16 +357,16 @@ class Workspace:
             if brief["status"] != "resolved":
                 for host in brief["hosts"]:
                     open_[host] = open_.get(host, 0) + 1
-        rows = []
-        for host in sorted({*lines, *metrics} - {""}):
-            latest = self.index.forecasts(host, limit=1)
+        rows, names, latest = [], sorted({*lines, *metrics} - {""}), self.index.latest_forecasts()
+        services = self.index.terms_each([Query(hosts=[host]) for host in names], "service", 50)
+        for host, found in zip(names, services, strict=True):
             rows.append(
                 {
                     "host": host,
-                    "services": sorted({s for s, _ in self.index.terms(Query(hosts=[host]), "service", 50)} - {""}),
+                    "services": sorted({service for service, _ in found} - {""}),
                     "lines": lines.get(host, 0),
                     "metrics": metrics.get(host, 0),
-                    "risk": forecast_dict(latest[0]) if latest else None,
+                    "risk": forecast_dict(latest[host]) if host in latest else None,
                     "open_incidents": open_.get(host, 0),
                 }
             )

@@ -98,6 +98,16 @@ class EmbeddedIndex:
     def counts(self, queries: Sequence[Query]) -> list[int]:
         return [self.search(query, limit=0)[0] for query in queries]
 
+    def terms_each(self, queries: Sequence[Query], field: str, size: int = 10) -> list[list[tuple[str, int]]]:
+        return [self.terms(query, field, size) for query in queries]
+
+    def oldest_each(self, queries: Sequence[Query], limit: int) -> list[list[LogRecord]]:
+        found = []
+        for query, count in zip(queries, self.counts(queries), strict=True):
+            _, hits = self.search(query, limit=limit, offset=max(0, count - limit), by_time=True)
+            found.append([hit.record for hit in reversed(hits)])
+        return found
+
     def page(
         self, query: Query, *, limit: int = 50, offset: int = 0, by_time: bool = False,
         fields: Mapping[str, int] | None = None, step_ns: int = 0,
@@ -181,6 +191,11 @@ class EmbeddedIndex:
     ) -> list[tuple[int, float]]:
         return self._metrics.series(host, name, from_ns, to_ns, step_ns)
 
+    def metric_means(
+        self, host: str, names: Sequence[str], from_ns: int, to_ns: int, step_ns: int
+    ) -> list[list[tuple[int, float]]]:
+        return [self._metrics.series(host, name, from_ns, to_ns, step_ns) for name in names]
+
     # what the analysis found
 
     def put_signals(self, signals: Sequence[Signal]) -> None:
@@ -229,6 +244,9 @@ class EmbeddedIndex:
 
     def forecasts(self, host: str | None = None, from_ns: int | None = None, limit: int = 500) -> list[Forecast]:
         return self._state.forecasts(host, from_ns, limit)
+
+    def latest_forecasts(self) -> dict[str, Forecast]:
+        return self._state.latest_forecasts()
 
     # counters that doctor shows
 

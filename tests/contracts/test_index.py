@@ -517,6 +517,24 @@ def test_several_queries_are_counted_in_their_order(index: Index) -> None:
     assert index.counts(asked[:1]) == [2] and index.counts([]) == []
 
 
+def test_several_queries_get_their_terms_and_their_first_lines(index: Index) -> None:
+    put(
+        index,
+        *[
+            line(f"{at}", "alpha" if at % 3 else "beta", T0 + at % 7 * DAY, host=f"h{at % 4}", template_id=f"t{at % 2}")
+            for at in range(40)
+        ],
+    )
+    index.put_templates([Template("t0", "a"), Template("t1", "b", alias_of="t0")])
+    asked = [Query(text="alpha"), Query(), Query(hosts=["none"]), Query(template_ids=["t0"], to_ns=T0 + 2 * DAY)]
+    for field in ("host", "template_id", "message"):
+        assert index.terms_each(asked, field, 3) == [index.terms(query, field, 3) for query in asked]
+    for limit in (0, 3, 100):
+        first = [list(index.scan(query))[:limit] for query in asked]
+        assert index.oldest_each(asked, limit) == first
+    assert index.terms_each([], "host") == index.oldest_each([], 3) == []
+
+
 def test_time_range_is_first_and_last_line(index: Index) -> None:
     put(index, line("1", "x", T0 + 5), line("2", "x", T0 + 3 * DAY), line("3", "x", T0))
     assert index.time_range() == (T0, T0 + 3 * DAY)
@@ -757,6 +775,12 @@ def test_metric_series_come_back_in_order_and_averaged(index: Index) -> None:
     step = 2 * 10**9
     assert index.metric_series("a", "cpu", None, None, step) == [(T0, 5.0), (T0 + step, 2.5)]
     assert index.metric_series("b", "cpu", None, None) == []
+    names = ["disk.util{a=b,device=sda}", "absent", "cpu"]
+    for span, width in (((T0, T0 + 4 * 10**9), step), ((T0 + 1, T0 + 3 * 10**9), 1), ((T0, T0 + 10**9 * 10**7), 10**9)):
+        each = [index.metric_series("a", name, *span, width) for name in names]
+        assert index.metric_means("a", names, *span, width) == each and each[2]
+    assert index.metric_means("none", names, T0, T0 + DAY, step) == [[], [], []]
+    assert index.metric_means("a", [], T0, T0 + DAY, step) == []
 
 
 # --- what the analysis found -----------------------------------------------------------------------
@@ -806,6 +830,7 @@ def test_forecasts_are_newest_first(index: Index) -> None:
     assert index.forecasts() == made[::-1]
     assert [f.id for f in index.forecasts(host="a", from_ns=T0 + 1)] == ["f2"]
     assert [f.id for f in index.forecasts(limit=2)] == ["f3", "f2"]
+    assert index.latest_forecasts() == {"a": made[2], "b": made[3]}
 
 
 def test_source_stats_are_replaced_per_source(index: Index) -> None:

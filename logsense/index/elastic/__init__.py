@@ -100,6 +100,13 @@ class ElasticIndex:
     def counts(self, queries: Sequence[Query]) -> list[int]:
         return self._lines.counts([self._plan(query) for query in queries])
 
+    def terms_each(self, queries: Sequence[Query], field: str, size: int = 10) -> list[list[tuple[str, int]]]:
+        counted = self._lines.terms_each([self._plan(query) for query in queries], field)
+        return [self._most(counts, field, size) for counts in counted]
+
+    def oldest_each(self, queries: Sequence[Query], limit: int) -> list[list[LogRecord]]:
+        return self._lines.oldest_each([self._plan(query) for query in queries], limit)
+
     def page(
         self, query: Query, *, limit: int = 50, offset: int = 0, by_time: bool = False,
         fields: Mapping[str, int] | None = None, step_ns: int = 0,
@@ -193,6 +200,11 @@ class ElasticIndex:
     ) -> list[tuple[int, float]]:
         return self._metrics.series(host, name, from_ns, to_ns, step_ns)
 
+    def metric_means(
+        self, host: str, names: Sequence[str], from_ns: int, to_ns: int, step_ns: int
+    ) -> list[list[tuple[int, float]]]:
+        return self._metrics.means(host, names, from_ns, to_ns, step_ns)
+
     # what the analysis found
 
     def put_signals(self, signals: Sequence[Signal]) -> None:
@@ -237,6 +249,9 @@ class ElasticIndex:
 
     def forecasts(self, host: str | None = None, from_ns: int | None = None, limit: int = 500) -> list[Forecast]:
         return self._state.forecasts(host, from_ns, limit)
+
+    def latest_forecasts(self) -> dict[str, Forecast]:
+        return self._state.latest_forecasts()
 
     # counters that doctor shows
 

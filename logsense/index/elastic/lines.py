@@ -197,10 +197,19 @@ class Lines:
         return sorted(counts.items())
 
     def terms(self, parts: Plan, field: str) -> Counter[str]:
+        return self.terms_each([parts], field)[0]
+
+    def terms_each(self, plans: Sequence[Plan], field: str) -> list[Counter[str]]:
         if field not in FIELDS:
-            return Counter()
-        body = {"query": compile_plan(parts), "size": 0, "track_total_hits": False, "aggs": {field: _values(field)}}
-        return _counted(self._store.search("logs", body), field)
+            return [Counter() for _ in plans]
+        counting = {"size": 0, "track_total_hits": False, "aggs": {field: _values(field)}}
+        asked = [("logs", {"query": compile_plan(parts), **counting}) for parts in plans]
+        return [_counted(answer, field) for answer in self._store.searches(asked)]
+
+    def oldest_each(self, plans: Sequence[Plan], limit: int) -> list[list[LogRecord]]:
+        rest = {"sort": OLDEST, "size": max(0, min(limit, WINDOW)), "track_total_hits": False}
+        answers = self._store.searches([("logs", {"query": compile_plan(parts), **rest}) for parts in plans])
+        return [[log_record(hit["_source"]) for hit in answer["hits"]["hits"]] for answer in answers]
 
     def rare_terms(self, parts: Plan, field: str, most: int) -> Counter[str]:
         """Lines per value of those values that at most ``most`` lines hold, and perhaps some that more hold."""

@@ -19,6 +19,7 @@ from logsense.index.elastic.documents import clamp, date, day, document_id
 from logsense.index.elastic.query import any_of, between
 from logsense.index.elastic.store import PAGE, WINDOW, Store
 from logsense.index.finding import incident_words, said, template_words
+from logsense.index.state import forecast_of
 from logsense.record import Action, Forecast, Hypothesis, Incident, Query, Sentence, Signal, Template
 
 DATA = ["logsense.data"]
@@ -200,12 +201,16 @@ class State:
         if host is not None:
             filters.append({"term": {"host.name": clean(host)[:8000]}})
         order = [{"logsense.time_ns": "desc"}, {"event.id": "asc"}]
-        found = []
-        for row in self._store.pages("forecasts", {"bool": {"filter": filters}}, order, max(0, limit), DATA):
-            forecast = from_dict(Forecast, orjson.loads(row["logsense.data"]))
-            forecast.reasons = [(text, weight) for text, weight in forecast.reasons]
-            found.append(forecast)
-        return found
+        rows = self._store.pages("forecasts", {"bool": {"filter": filters}}, order, max(0, limit), DATA)
+        return [forecast_of(row["logsense.data"]) for row in rows]
+
+    def latest_forecasts(self) -> dict[str, Forecast]:
+        self._store.settle("forecasts")
+        body = {"sort": [{"logsense.time_ns": "desc"}], "collapse": {"field": "host.name"}, "size": WINDOW,
+                "_source": DATA, "track_total_hits": False}  # fmt: skip
+        hits = self._store.search("forecasts", body)["hits"]["hits"]
+        found = (forecast_of(hit["_source"]["logsense.data"]) for hit in hits)
+        return {forecast.host: forecast for forecast in found}
 
     # counters that doctor shows
 
