@@ -13,6 +13,7 @@ from typing import Any
 from logsense.incidents import Estates, SilenceOptions, Silences, experience
 from logsense.record import Hypothesis, Incident, Sentence
 from logsense.rootcause import (
+    RequestLines,
     RootcauseOptions,
     as_text,
     gather,
@@ -21,6 +22,7 @@ from logsense.rootcause import (
     rank,
     summarise,
     title,
+    uncollected,
 )
 from logsense.stages import Index
 
@@ -38,6 +40,7 @@ class Diagnosis:
     text: str
 
 
+@uncollected()
 def explain(
     index: Index,
     incident: Incident,
@@ -47,12 +50,14 @@ def explain(
     options: RootcauseOptions | None = None,
     earlier: Sequence[Incident] = (),
     similarity: Similarity | None = None,
+    reader: RequestLines | None = None,
 ) -> Incident:
     """A copy with hypotheses, summary and title; what people said of ``earlier`` incidents moves the hypotheses.
 
-    ``calls`` are learnt (caller host, called host) pairs, ``addresses`` maps addresses in lines to hosts.
+    ``calls`` are learnt (caller host, called host) pairs, ``addresses`` maps addresses in lines to hosts; a ``reader``
+    that is kept saves reading the same minutes for each incident.
     """
-    evidence = gather_incident(index, incident, sorted(calls), options, addresses)
+    evidence = gather_incident(index, incident, sorted(calls), options, addresses, reader)
     known = experience(incident, earlier, similarity)
     hypotheses = known.weigh(rank(evidence, options))
     summary, absent = summarise(incident, hypotheses, evidence)
@@ -63,6 +68,7 @@ def explain(
     )
 
 
+@uncollected()
 def diagnose_range(
     index: Index,
     from_ns: int,
@@ -73,6 +79,7 @@ def diagnose_range(
     options: RootcauseOptions | None = None,
     normal: Sequence[tuple[int, int]] = (),
     hosts: Sequence[str] = (),
+    reader: RequestLines | None = None,
 ) -> Diagnosis:
     """Ranked hypotheses for ``from_ns <= t < to_ns`` over ``hosts``, or all that wrote lines then.
 
@@ -81,7 +88,7 @@ def diagnose_range(
     signals = index.signals(from_ns, to_ns)
     evidence = gather(index, from_ns, to_ns - 1, signals, hosts, sorted(calls), options, addresses, normal)
     compared = normal or [(evidence.before_ns, from_ns)]
-    evidence = replace(evidence, requests=gather_requests(index, from_ns, to_ns - 1, compared, options))
+    evidence = replace(evidence, requests=gather_requests(index, from_ns, to_ns - 1, compared, options, reader))
     hypotheses = rank(evidence, options)
     sentences, absent = summarise(None, hypotheses, evidence)
     return Diagnosis(hypotheses, sentences, absent, as_text(sentences, evidence=True))

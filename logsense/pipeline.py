@@ -32,6 +32,7 @@ from logsense.predict.forecaster import Forecaster
 from logsense.predict.stated import StatedEnds
 from logsense.predict.windows import HostWindow, TemplateCount, WindowSignal
 from logsense.record import LEVELS, Incident, LogRecord, MetricPoint, RawEvent, Signal
+from logsense.rootcause import RequestLines
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +101,7 @@ class Pipeline:
         self._backfill_used_ns = 0
         self.alerts = Alerts()
         self.dependencies = Estates()
+        self._request_lines = RequestLines()
         self.decisions = Decisions(data)
         self.silences = Silences(settings.section("silence"))
         self.meaning = Meaning()
@@ -372,6 +374,7 @@ class Pipeline:
                 addresses=self.dependencies.places(incident.pipeline),
                 similarity=self.meaning.similarity,
                 earlier=[e for e in earlier if e.start_ns < incident.start_ns],
+                reader=self._request_lines,
             )
             incident.similar = similar(
                 incident, [e for e in earlier if e.id != incident.id], similarity=self.meaning.similarity

@@ -37,6 +37,7 @@ from logsense.waiting import index_problems
 
 if TYPE_CHECKING:
     from logsense.follow import Follower
+    from logsense.rootcause import RequestLines
     from logsense.search import Searcher
     from logsense.stages import Index
 
@@ -64,6 +65,7 @@ class Workspace:
         self._searches_with: Any = None
         self._models_state = "off"
         self._catalog = CatalogReader(self.index)
+        self._request_lines: RequestLines | None = None
         self._lock = threading.Lock()
         self._aside = ThreadPoolExecutor(4, "ask")
         # What only the process that accepts lines knows; the server sets them.
@@ -279,10 +281,12 @@ class Workspace:
         """{"from", "to", "hypotheses": [as in incident], "not_examined": [str], "summary": "text",
         "sentences": [{"text", "role", "evidence"}], "incidents": [ids]}."""
         from logsense.diagnosis import diagnose_range, learnt_estates
+        from logsense.rootcause import RequestLines
 
         from_, to = self._range(from_, to)
+        reader = self._request_lines = self._request_lines or RequestLines()
         estates = learnt_estates(self.data)
-        found = diagnose_range(self.index, from_, to, calls=estates.edges(), addresses=estates.places())
+        found = diagnose_range(self.index, from_, to, calls=estates.edges(), addresses=estates.places(), reader=reader)
         return {
             "from": iso(from_),
             "to": iso(to),

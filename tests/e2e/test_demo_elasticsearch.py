@@ -64,6 +64,14 @@ def test_each_fault_is_one_incident(demo: tuple[Path, str]) -> None:
     assert "What broke: 17 incidents" in demo[1], demo[1]
 
 
+def test_the_hints_at_its_end_work_in_another_shell(demo: tuple[Path, str]) -> None:
+    """Where nothing says which Elasticsearch but the file that they name."""
+    data = demo[0]
+    assert f"--config {data / 'demo.toml'}" in demo[1].replace("\n", "")
+    asked = command("", "incidents", "--data", str(data), "--config", str(data / "demo.toml"), "--json")
+    assert len(json.loads(said(asked))) == 17
+
+
 def ask(index: ElasticIndex, asked: dashboards.Asked) -> dict[str, Any]:
     name = asked.index.replace("logsense-", f"{PREFIX}-", 1)
     answer = index._store.client.ask("POST", f"/{name}/_search", asked.body)

@@ -75,6 +75,7 @@ class ElasticIndex:
 
     def commit(self) -> None:
         self._store.commit()
+        self._state.committed()
         self._lines.committed()
         self._templates_of.forget()
         self._incidents_of.forget()

@@ -131,7 +131,9 @@ class Client:
             status, ours = error.meta.status, "x-elastic-product" in error.meta.headers
             if status == 404 and ours:
                 return None
-            if not ours and (status == 404 or (status not in TRANSIENT and not isinstance(error.body, dict))):
+            # 413 has no mark either: what takes the request in says it, before anybody looks into it
+            other = status == 404 or (status not in (*TRANSIENT, 413) and not isinstance(error.body, dict))
+            if other and not ours:
                 raise foreign(str(status), where=self.where) from error
             wanted = _seconds(error.meta.headers.get("retry-after"))
             raise self._failure(status, error.body, wanted) from error

@@ -29,6 +29,7 @@ class State:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._words: dict[str, list[Any]] | None = None
+        self._untold = False  # readers do not know yet that templates changed
         self._counters: dict[str, tuple[int, float]] = {}  # name -> value, and until when it need not be asked again
 
     def renew(self, kinds: Sequence[str]) -> None:
@@ -43,10 +44,10 @@ class State:
     def put_templates(self, templates: Sequence[Template]) -> None:
         if self._words is None:
             self._words = {item.id: said(item) for item in self.all_templates()}
-        changed = False
+            self._untold = True  # a writer before this one may have ended before it said so
         for item in templates:
             words = said(item)
-            changed |= self._words.get(item.id) != words
+            self._untold |= self._words.get(item.id) != words
             self._words[item.id] = words
             document = _columns(item, item.id) | {
                 "@timestamp": date(item.last_seen_ns), "event.start": date(item.first_seen_ns),
@@ -56,14 +57,20 @@ class State:
                 "logsense.words": " ".join(template_words(item)),
             }  # fmt: skip
             self._store.put("templates", item.id, document)
-        if changed:
-            self._store.settle("templates")
+
+    def committed(self) -> None:
+        """All templates written so far are visible: say so to those who keep what they read of them."""
+        if self._untold:
+            self._untold = False
             self._put_state("counter", "templates", time.time_ns())
             self._store.bulk.flush()
             self._counters.clear()
 
     def counter(self, name: str) -> int:
         """As the catalog of templates asks before every question; the answer may be ``_COUNTER_S`` old."""
+        if self._untold:  # this writer itself asks, between two commits
+            self._store.settle("templates")
+            self.committed()
         value, until = self._counters.get(name, (0, 0.0))
         if time.monotonic() >= until:
             value = self._counter(name)
