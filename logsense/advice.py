@@ -39,7 +39,7 @@ def doctor_rows(
             f"{getattr(index, 'dead_letters_index', 'its dead letters')}, and all others got through."
         )
     if advice:
-        answer.append({**doctor_row("index", {}), "advice": " ".join(advice)})
+        answer.insert(0, {**doctor_row("index", {}), "advice": " ".join(advice)})  # it concerns all that follows
     for channel in channels:
         if channel["trouble"]:
             told = f"People are not told here: {channel['trouble']} (tried again; `logsense notify` shows it)."

@@ -102,7 +102,8 @@ class Client:
         wait = min(_FIRST_PAUSE_S * 2 ** min(attempt - 1, 20), self.options.max_backoff_s)
         wait *= random.uniform(0.5, 1.0)  # noqa: S311  # jitter: several writers shall not come back together
         wait = max(wait, min(error.retry_after_s, self.options.max_backoff_s))
-        if self._patient and (attempt in (1, 5) or attempt % 20 == 0):  # a reader says it itself, in the end
+        # Not at once: the shards of a new index need a moment. A reader says it itself, in the end.
+        if self._patient and (attempt in (3, 8) or attempt % 20 == 0):
             log.warning("%s (%s); asking again in %.1f s", error.what, error.why, wait)
         until = time.monotonic() + wait
         while True:
