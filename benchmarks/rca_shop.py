@@ -26,7 +26,8 @@ from logsense.sources.metrics_csv import MetricsCsv, MetricsCsvOptions
 SECOND = 1_000_000_000
 AFTER_S = 12  # what a fault leaves behind is not normal
 NORMAL_S = 600
-QUIET_S = 20  # a stretch without faults that is asked about; between two faults there is hardly more
+QUIET_S = 20  # a stretch without faults that is asked about
+WINDOW_S = 10  # a signal's beginning is known to a window of the detectors: this close to a fault it may be the fault's
 KNOWN_S = 120  # normal time that it is compared with at least
 
 
@@ -64,7 +65,7 @@ def quiet_windows(faults: list[dict[str, Any]], begun_ns: int) -> Iterator[tuple
     while at + QUIET_S * SECOND <= last_ns:
         touched = [
             _ns(fault["end"]) + AFTER_S * SECOND for fault in faults
-            if _ns(fault["start"]) < at + QUIET_S * SECOND and _ns(fault["end"]) + AFTER_S * SECOND > at
+            if _ns(fault["start"]) < at + (QUIET_S + WINDOW_S) * SECOND and _ns(fault["end"]) + AFTER_S * SECOND > at
         ]  # fmt: skip
         if touched:
             at = max(touched)

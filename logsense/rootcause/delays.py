@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -22,6 +22,7 @@ from logsense.rootcause.requests import Line, Place, Requests, by_request, calle
 LEAST_NORMAL = 4  # times that a hop must have been seen in normal times
 LEAST_DELAY_NS = 15_000_000  # below 15 ms and half of what is usual, a difference troubles nobody
 LEAST_SHARE = 0.5
+SPREADS = 3.0  # a busy machine slows some more than others: what is slow stands out among them by so many spreads
 CAP = 4.0  # z beyond which a hop is just "slow": it is the number of slow hops that tells
 FLOOR = -2.0
 EXPECTED = 1.2  # z that a hop of a slow place is expected to exceed; below it, it speaks against the place
@@ -45,6 +46,7 @@ class Hop:
     times: int
     lines: tuple[str, str]  # one example: the line before and the line after
     grown_ns: float = 0.0  # by how much the hops of others grew; ``delay_ns`` is what comes on top
+    spread_ns: float = 0.0  # how much the growth of others differs among them
     gaps: tuple[Sequence[int], Sequence[int]] = field(default=((), ()), repr=False)  # in normal times and now, sorted
 
     @property
@@ -57,7 +59,9 @@ class Hop:
 
     @property
     def slow(self) -> bool:
-        return self.delay_ns >= max(LEAST_DELAY_NS, LEAST_SHARE * (self.usual_ns + self.grown_ns))
+        return self.delay_ns >= max(
+            LEAST_DELAY_NS, LEAST_SHARE * (self.usual_ns + self.grown_ns), SPREADS * self.spread_ns
+        )
 
     def weight(self) -> float:
         """How clearly slow (positive) or not slow (negative)."""
@@ -67,13 +71,14 @@ class Hop:
             return min(self.z, EXPECTED if grew else 0.5)
         return max(FLOOR, min(self.z, CAP))
 
-    def beyond(self, grown_ns: float) -> Hop:
+    def beyond(self, grown_ns: float, spread_ns: float = 0.0) -> Hop:
         """What is left when that by which others grew is taken off each time; growing less than they is no merit."""
         if grown_ns <= 0:
             return self
         before, now = self.gaps
         above, error = _ranks(before, now, int(grown_ns))
-        return replace(self, above=above, error=error, delay_ns=self.delay_ns - grown_ns, grown_ns=grown_ns)
+        delay_ns = self.delay_ns - grown_ns
+        return replace(self, above=above, error=error, delay_ns=delay_ns, grown_ns=grown_ns, spread_ns=spread_ns)
 
 
 @dataclass(slots=True)
@@ -91,7 +96,8 @@ def delays(requests: Requests) -> list[Delay]:
     """Places by how well "this one is slow" explains the hops, best first; those that explain nothing are left out."""
     hops = compare(requests)
     calls = callers([*requests.normal, *requests.during])
-    everything = _mass(_beyond(hops, hops))
+    grown = {within: common_growth(hops, within=within)[0] for within in (False, True)}
+    everything = _mass(hop.beyond(grown[hop.within]) for hop in hops)
     found = []
     for place in sorted({hop.origin for hop in hops} | {hop.target for hop in hops}):
         others = [hop for hop in hops if place not in (hop.origin, hop.target)]
@@ -108,18 +114,24 @@ def delays(requests: Requests) -> list[Delay]:
 
 def _beyond(hops: Sequence[Hop], others: Sequence[Hop]) -> list[Hop]:
     usual = {within: common_growth(others, within=within) for within in (False, True)}
-    return [hop.beyond(usual[hop.within]) for hop in hops]
+    return [hop.beyond(*usual[hop.within]) for hop in hops]
 
 
-def common_growth(hops: Sequence[Hop], *, within: bool) -> float:
-    """By how many ns ``hops`` grew, in the middle: of work within places, or between them; of all where few are alike.
+def common_growth(hops: Sequence[Hop], *, within: bool) -> tuple[float, float]:
+    """By how many ns ``hops`` grew, in the middle, and how much that differs among them (1.48 times the median of the
+    deviations): of work within places, or between them; of all where few are alike.
 
     0 where hops are too few to say, or did not grow.
     """
     alike = [hop for hop in hops if hop.within is within]
     if len(alike) < FEW:
         alike = list(hops)
-    return max(0.0, _median(sorted(hop.delay_ns for hop in alike))) if len(alike) >= FEW else 0.0
+    if len(alike) < FEW:
+        return 0.0, 0.0
+    middle = _median(sorted(hop.delay_ns for hop in alike))
+    if middle <= 0:
+        return 0.0, 0.0
+    return middle, 1.4826 * _median(sorted(abs(hop.delay_ns - middle) for hop in alike))
 
 
 def _of_place(place: Place, hops: Sequence[Hop]) -> float:
@@ -148,7 +160,7 @@ def _of_starved(place: Place, hops: Sequence[Hop]) -> float:
     return INWARD * max(0.0, _excess(inward)) if len(late) > 1 else 0.0
 
 
-def _mass(hops: Sequence[Hop]) -> float:
+def _mass(hops: Iterable[Hop]) -> float:
     return sum(min(hop.z, CAP) for hop in hops if hop.slow and hop.z > TELLS)
 
 

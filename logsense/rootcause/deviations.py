@@ -60,13 +60,12 @@ class Deviation:
 def deviations(evidence: Evidence, *, figures: bool = True) -> list[Hypothesis]:
     """Hypotheses, best first, at most one a place. ``figures``: also by latency and failures along calls.
 
-    Without any signal the question is not only who but whether at all: then only what is far beyond its gate counts.
+    Without an alarm the question is not only who but whether at all: then only what is far beyond its gate counts.
     """
-    alarmed = bool(evidence.signals)
-    found, weak = _by_gate(evidence, 1.0 if alarmed else QUIET)
-    if figures and alarmed:
+    found, weak = _by_gate(evidence, 1.0 if evidence.alarmed else QUIET)
+    if figures and evidence.alarmed:
         found += _golden(evidence)
-    found = _with_others(found, weak if alarmed or found else [])
+    found = _with_others(found, weak if evidence.alarmed or found else [])
     out: list[Hypothesis] = []
     seen: set[Place] = set()
     bar, kind = TOP, ""

@@ -47,7 +47,7 @@ class Evidence:
     ``before_ns`` … ``start_ns`` is the normal time it is compared with, for lines the ``normal`` periods where any are
     given. ``calls`` are (caller host, called host); ``requests`` are lines that state the request they belong to.
     ``services`` lists the services of each host; ``addresses`` maps addresses to hosts.
-    ``absent`` names what was not available ("metrics of db1").
+    ``absent`` names what was not available ("metrics of db1"); ``incident`` says that it is about one.
     """
 
     start_ns: int
@@ -63,6 +63,12 @@ class Evidence:
     addresses: Mapping[str, str] = field(default_factory=dict)
     normal: Sequence[tuple[int, int]] = ()
     requests: Requests | None = None
+    incident: bool = False
+
+    @property
+    def alarmed(self) -> bool:
+        """Whether anything says that something is wrong; without it the first question is whether at all."""
+        return self.incident or bool(self.signals)
 
     def during_s(self) -> float:
         return max((self.end_ns - self.start_ns) / SECOND, 1.0)

@@ -43,7 +43,7 @@ def gather_incident(
     normal = [(evidence.before_ns, start_ns)]
     end_ns = max(incident.last_ns, incident.start_ns)
     requests = gather_requests(index, incident.start_ns, end_ns, normal, options, reader)
-    return replace(evidence, requests=requests)
+    return replace(evidence, requests=requests, incident=True)
 
 
 def gather(

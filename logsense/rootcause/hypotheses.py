@@ -246,7 +246,8 @@ def _unexplained(evidence: Evidence, options: RootcauseOptions) -> list[Hypothes
     """No known failure: name the place that deviates first and most, if it deviates clearly."""
     places: dict[str, list[Signal]] = {}
     for signal in evidence.signals:
-        places.setdefault(signal.host, []).append(signal)
+        if signal.host or signal.service:  # an alert may name neither
+            places.setdefault(signal.host, []).append(signal)
     upstream = _reach(evidence)
     out = []
     for host, signals in sorted(places.items()):

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from logsense.rootcause.delays import compare, delays
+from logsense.rootcause.delays import Hop, common_growth, compare, delays
 from logsense.rootcause.deviations import DELAY_GATE
 from logsense.rootcause.requests import Line, Requests
 
@@ -114,3 +114,25 @@ def test_a_service_that_gets_no_time_is_late_to_take_up_what_reaches_it():
     starved = Shop(7, wait=lambda origin, target: rng.expovariate(1 / 60) if target == "order" != origin else 0.0)
     found = delays(during(starved))
     assert found[0].place == place("order") and found[0].score >= DELAY_GATE
+
+
+def test_of_the_ends_of_one_slow_hop_the_called_one_comes_first_if_its_answers_are_slower_too():
+    """The ledger gets no time: late to take up what reaches it, and what it sends back takes thrice as long."""
+    rng = random.Random(8)
+    late = {("payment", "ledger"): 60.0, ("ledger", "payment"): 6.0}
+    starved = Shop(9, wait=lambda origin, target: rng.gauss(1, 0.1) * late.get((origin, target), 0.0))
+    assert delays(during(starved, count=12))[0].place == place("ledger")
+
+
+def hop(grew_ms: float, usual_ms: float = 3) -> Hop:
+    usual, now = [int(usual_ms * 1e6)] * 20, [int((usual_ms + grew_ms) * 1e6)] * 20
+    return Hop(place("front"), place("order"), ("a", "b"), 0.5, 0.1, usual_ms * 1e6, grew_ms * 1e6, 20, ("1", "2"),
+               gaps=(usual, now))  # fmt: skip
+
+
+@pytest.mark.parametrize(("others_ms", "slow"), [([20, 21, 19, 20, 20], True), ([5, 60, 20, 40, 10], False)])
+def test_on_a_busy_machine_what_is_slow_stands_out_among_the_others(others_ms: list[float], slow: bool):
+    """The others grew by 20 ms in the middle, evenly or not; this one by 70."""
+    grown, spread = common_growth([hop(ms) for ms in others_ms], within=False)
+    assert grown == 20e6
+    assert hop(70).beyond(grown, spread).slow is slow

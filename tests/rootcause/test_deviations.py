@@ -1,20 +1,25 @@
 """Which kind of evidence decides, what the sentences say, and that they cite what exists."""
 
+from dataclasses import replace
+
 import pytest
 
+from logsense.record import Signal
 from logsense.rootcause import is_clear, rank, translate
 from logsense.rootcause.deviations import deviations
 from logsense.rootcause.evidence import Evidence
-from logsense.rootcause.requests import Requests
+from logsense.rootcause.requests import SECOND, Line, Requests
 
 from .cases import END, START, T0, evidence, series
 from .requests_of_a_shop import CALLS, Shop, during
 from .test_delays import leaving
 
 
-def of(requests: Requests | None = None, *metrics) -> Evidence:
+def of(requests: Requests | None = None, *metrics, alarmed: bool = True) -> Evidence:
+    """``alarmed``: somebody was told that something is wrong, not what or where."""
     plain = evidence(metrics=metrics)
-    return Evidence(START, END, T0, series=plain.series, hosts=plain.hosts, requests=requests)
+    alarm = [Signal("alarm", "alert", START, END, 1.0)] if alarmed else []
+    return Evidence(START, END, T0, alarm, series=plain.series, hosts=plain.hosts, requests=requests)
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if name != "front"])
@@ -62,6 +67,57 @@ def test_ordinary_requests_give_nothing_to_be_sure_of():
         found = deviations(of(during(Shop(seed))))
         assert not is_clear(found)
         assert all(hypothesis.score < 0.45 for hypothesis in found)
+        assert rank(of(during(Shop(seed)), alarmed=False)) == []
+
+
+@pytest.mark.parametrize("trouble", [{"wait": leaving("stock", 300)}, {"broken": "stock"}, {"silent": "ledger"}])
+def test_what_is_far_beyond_its_gate_is_found_without_an_alarm(trouble):
+    requests = during(Shop(5, **trouble))
+    assert rank(of(requests, alarmed=False))[0] == rank(of(requests))[0]
+
+
+def test_figures_alone_say_who_and_not_whether():
+    """A latency that rose a little beyond its noise, at a service nobody was alarmed about."""
+    metrics = [series(f"{name}-1", "latency_average", 0.02, 0.05 if name == "b" else 0.02) for name in "ab"]
+    plain = evidence(metrics=metrics, calls=[("a-1", "b-1")])
+    assert rank(plain) == []
+    assert rank(replace(plain, signals=[Signal("alarm", "alert", START, END, 1.0)]))[0].host == "b-1"
+
+
+def lines_of(service: str, steps: list[str], at: int, request: str) -> list[Line]:
+    return [
+        Line(at + n * 1_000_000, (f"{service}-1", service), f"{service} {text}", request, request, f"{request}{n}")
+        for n, text in enumerate(steps)
+    ]
+
+
+def test_the_nearest_to_its_gate_is_told_before_the_fourth_place_of_a_kind_that_opened_it(monkeypatch):
+    """Five services break; two delay their requests, by less than counts."""
+    monkeypatch.setattr("logsense.rootcause.deviations.DELAY_GATE", 9.0)
+    broken = [f"s{n}" for n in range(5)]
+    usual, now = [], []
+    for n in range(100):
+        for service in broken:
+            usual += lines_of(service, ["received", "done"], T0 + n * SECOND, f"{service}-n{n}")
+        usual += [*slowly(f"n{n}", T0 + n * SECOND, 20_000_000 + n * 100_000)]
+    for n in range(40):
+        for service in broken:
+            now += lines_of(service, ["received", "failed"], START + n * SECOND, f"{service}-d{n}")
+        if n < 4:
+            now += [*slowly(f"d{n}", START + n * SECOND, 45_000_000)]
+    found = deviations(of(Requests(sorted(usual), sorted(now))))
+    kinds = [(one.kind, one.host) for one in found]
+    assert [kind for kind, _ in kinds[:5]].count("changed_requests") == 4
+    assert kinds[3][0] == "slow_service" and kinds[3][1] in ("slow-1", "asked-1")
+
+
+def slowly(request: str, at: int, takes: int) -> list[Line]:
+    slow, asked = ("slow-1", "slow"), ("asked-1", "asked")
+    return [
+        Line(at, slow, "slow asks", f"slow-{request}", "1", f"slow-{request}-0"),
+        Line(at + takes, asked, "asked hears", f"slow-{request}", "2", f"slow-{request}-1"),
+        Line(at + takes + 1_000_000, slow, "slow done", f"slow-{request}", "1", f"slow-{request}-2"),
+    ]
 
 
 def test_without_requests_and_figures_nothing_is_said():

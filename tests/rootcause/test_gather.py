@@ -107,6 +107,11 @@ def test_any_stretch_of_time_looks_at_all_hosts():
     assert rank(found) == []
 
 
+def test_an_incident_is_an_alarm_even_when_its_signals_are_gone():
+    assert gather_incident(index(), incident()).alarmed
+    assert not gather(index(), T0 + 650 * S, T0 + 700 * S, []).alarmed
+
+
 def test_an_empty_index_is_no_evidence():
     found = gather(SmallIndex([], {}), T0, T0 + 60 * S, [])
     assert (list(found.templates), list(found.series), rank(found)) == ([], [], [])

@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from logsense.record import Signal
 from logsense.rootcause import Evidence, rank
 
 from .cases import END, START, T0, evidence, oom_behind_a_proxy, series, signal, template
@@ -140,3 +141,8 @@ def test_a_circle_of_calls_ends():
     lines = [template(h, "nginx", "no live upstreams while connecting to upstream", 40) for h in ("a", "b", "c")]
     found = rank(evidence(lines, calls=[("a", "b"), ("b", "c"), ("c", "a")]))
     assert found and found[0].kind == "upstream_down"
+
+
+def test_an_alert_that_names_no_place_names_none():
+    alert = Signal("a", "alert", START, END, 9.0, text="checkout is slow")
+    assert rank(evidence(signals=[alert])) == []
