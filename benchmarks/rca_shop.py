@@ -11,7 +11,8 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from logsense.record import Hypothesis, Incident, RawEvent
 from logsense.sources.metrics_csv import MetricsCsv, MetricsCsvOptions
 
 SECOND = 1_000_000_000
+WINDOW_S = 10  # of detection: an incident is dated to the begin of its first one
 AFTER_S = 12  # what a fault leaves behind is not normal
 NORMAL_S = 600
 
@@ -54,8 +56,34 @@ def calm(faults: list[dict[str, Any]], before_ns: int, begun_ns: int) -> list[tu
     return [*periods, (at, before_ns)] if before_ns > at else periods
 
 
-def evaluate(folder: Path) -> tuple[list[Answer], list[Answer], int]:
-    """(asked for the time of each fault, said by its incidents, incidents beside any fault)."""
+@dataclass(slots=True)
+class Told:
+    """What somebody who only sees the incidents learns: per fault what they say of it, and how they are cut."""
+
+    said: list[Answer] = field(default_factory=list)
+    own: int = 0  # faults with an incident that began with them
+    one: int = 0  # with exactly one
+    beside: int = 0  # incidents that belong to no fault
+
+    def add(self, other: Told) -> None:
+        self.said += other.said
+        self.own, self.one, self.beside = self.own + other.own, self.one + other.one, self.beside + other.beside
+
+
+def owners(faults: list[dict[str, Any]], incidents: Iterable[Incident]) -> dict[str, list[Incident]]:
+    """The incidents of each fault by its id, "" for none: by the time that an incident says it began."""
+    found: dict[str, list[Incident]] = {}
+    for incident in incidents:
+        mine = [
+            fault["id"] for fault in faults
+            if _ns(fault["start"]) - WINDOW_S * SECOND <= incident.start_ns < _ns(fault["end"]) + AFTER_S * SECOND
+        ]  # fmt: skip
+        found.setdefault(mine[0] if mine else "", []).append(incident)
+    return found
+
+
+def evaluate(folder: Path) -> tuple[list[Answer], Told]:
+    """(asked for the time of each fault, said by the incidents that opened by themselves)."""
     labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
     faults = labels["faults"]
     incidents: dict[str, Incident] = {}
@@ -64,8 +92,9 @@ def evaluate(folder: Path) -> tuple[list[Answer], list[Answer], int]:
         pipeline = feed.pipeline
         ingest(feed, folder)
         feed.analyse()
-        asked, said = [], []
-        owned: set[str] = set()
+        asked, told = [], Told()
+        owned = owners(faults, (incident for incident in incidents.values() if not incident.merged_into))
+        told.beside = len(owned.get("", ()))
         for fault in faults:
             start_ns, end_ns = _ns(fault["start"]), _ns(fault["end"])
             found = diagnose_range(
@@ -75,15 +104,12 @@ def evaluate(folder: Path) -> tuple[list[Answer], list[Answer], int]:
             name = f"{fault['kind']} at {fault['service']}"
             one = answer(name, fault["kind"], {fault["host"]}, found.hypotheses)
             asked.append(with_citations(one, pipeline.index, found))
-            mine = [
-                i for i in incidents.values()
-                if i.start_ns < end_ns + AFTER_S * SECOND and (i.end_ns or i.last_ns) > start_ns and i.id not in owned
-            ]  # fmt: skip
-            owned |= {incident.id for incident in mine}
+            mine = owned.get(fault["id"], [])
+            told.own, told.one = told.own + bool(mine), told.one + (len(mine) == 1)
             best: list[Hypothesis] = max(mine, key=lambda i: i.score).hypotheses if mine else []
-            said.append(answer(name, fault["kind"], {fault["host"]}, best))
+            told.said.append(answer(name, fault["kind"], {fault["host"]}, best))
         pipeline.close()
-    return asked, said, len(incidents.keys() - owned)
+    return asked, told
 
 
 def _ns(text: str) -> int:
@@ -95,15 +121,19 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="+", help="what samples/record_shop.py wrote")
     parser.add_argument("--verbose", action="store_true", help="a line for each fault")
     args = parser.parse_args()
-    asked, said, beside = [], [], 0
+    asked, told = list[Answer](), Told()
     for folder in args.folder:
         if not (folder / "labels.json").exists():
             raise SystemExit(f"{folder} is no recording: write one with samples/record_shop.py.")
-        one, two, three = evaluate(folder)
-        asked, said, beside = asked + one, said + two, beside + three
+        one, two = evaluate(folder)
+        asked += one
+        told.add(two)
     print_answers("Shop, asked for the time of the fault", asked, verbose=args.verbose)
-    print_answers("Shop, what the incidents say", said, verbose=args.verbose)
-    print(f"  {beside} incidents beside the faults")
+    print_answers("Shop, what the incidents say", told.said, verbose=args.verbose)
+    print(
+        f"  an incident that began with it: {told.own} of {len(told.said)} faults, exactly one: {told.one}; "
+        f"{told.beside} incidents beside the faults"
+    )
 
 
 if __name__ == "__main__":

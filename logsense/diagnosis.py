@@ -18,6 +18,7 @@ from logsense.rootcause import (
     gather,
     gather_incident,
     gather_requests,
+    is_clear,
     rank,
     summarise,
     title,
@@ -47,12 +48,14 @@ def explain(
     options: RootcauseOptions | None = None,
     earlier: Sequence[Incident] = (),
     similarity: Similarity | None = None,
+    trouble: Sequence[tuple[int, int]] = (),
 ) -> Incident:
     """A copy with hypotheses, summary and title; what people said of ``earlier`` incidents moves the hypotheses.
 
-    ``calls`` are learnt (caller host, called host) pairs, ``addresses`` maps addresses in lines to hosts.
+    ``calls`` are learnt (caller host, called host) pairs, ``addresses`` maps addresses in lines to hosts; ``trouble``
+    are times of other incidents, which are not what is normal.
     """
-    evidence = gather_incident(index, incident, sorted(calls), options, addresses)
+    evidence = gather_incident(index, incident, sorted(calls), options, addresses, trouble)
     known = experience(incident, earlier, similarity)
     hypotheses = known.weigh(rank(evidence, options))
     summary, absent = summarise(incident, hypotheses, evidence)
@@ -61,6 +64,28 @@ def explain(
     return replace(
         incident, title=title(incident, hypotheses), hypotheses=hypotheses, summary=summary, not_examined=absent
     )
+
+
+def apart(
+    index: Index,
+    old: Incident,
+    new: Incident,
+    *,
+    calls: Iterable[tuple[str, str]] = (),
+    addresses: Mapping[str, str] | None = None,
+    options: RootcauseOptions | None = None,
+    trouble: Sequence[tuple[int, int]] = (),
+) -> bool:
+    """Whether ``new`` clearly has its cause at another place than ``old``.
+
+    Both are explained as far as they are known now, and neither counts as normal for the other.
+    """
+    spans = [*trouble, (old.start_ns, old.last_ns)]
+    there, here = (
+        rank(gather_incident(index, one, sorted(calls), options, addresses, others), options)
+        for one, others in ((old, trouble), (new, spans))
+    )
+    return is_clear(there) and is_clear(here) and there[0].host != here[0].host
 
 
 def diagnose_range(
