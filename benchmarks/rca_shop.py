@@ -24,7 +24,7 @@ from logsense.record import Hypothesis, Incident, RawEvent
 from logsense.sources.metrics_csv import MetricsCsv, MetricsCsvOptions
 
 SECOND = 1_000_000_000
-WINDOW_S = 10  # of detection: an incident is dated to the begin of its first one
+EARLY_S = 20  # an incident is dated to a window of ten seconds, and noise may lie just before a fault
 AFTER_S = 12  # what a fault leaves behind is not normal
 NORMAL_S = 600
 
@@ -76,7 +76,7 @@ def owners(faults: list[dict[str, Any]], incidents: Iterable[Incident]) -> dict[
     for incident in incidents:
         mine = [
             fault["id"] for fault in faults
-            if _ns(fault["start"]) - WINDOW_S * SECOND <= incident.start_ns < _ns(fault["end"]) + AFTER_S * SECOND
+            if _ns(fault["start"]) - EARLY_S * SECOND <= incident.start_ns < _ns(fault["end"]) + AFTER_S * SECOND
         ]  # fmt: skip
         found.setdefault(mine[0] if mine else "", []).append(incident)
     return found

@@ -19,12 +19,15 @@ from logsense.rootcause import (
     gather_incident,
     gather_requests,
     is_clear,
+    just_before,
     rank,
     summarise,
     title,
 )
 from logsense.stages import Index
 
+#: Roles of the sentences that stand first.
+PARAGRAPH = ("headline", "impact", "cause")
 #: How alike two sets of template ids are in meaning, 0…1.
 Similarity = Callable[[Sequence[str], Sequence[str]], float]
 
@@ -59,6 +62,9 @@ def explain(
     known = experience(incident, earlier, similarity)
     hypotheses = known.weigh(rank(evidence, options))
     summary, absent = summarise(incident, hypotheses, evidence)
+    if before := next((one for one in earlier if one.id == incident.follows), None):
+        at = next((n for n, sentence in enumerate(summary) if sentence.role not in PARAGRAPH), len(summary))
+        summary.insert(at, just_before(before))
     if known.is_noise():
         incident, summary = replace(incident, severity="low"), [*summary, known.sentence()]
     return replace(

@@ -9,7 +9,7 @@ from logsense.rootcause.hypotheses import rank
 from logsense.rootcause.options import RootcauseOptions
 from logsense.rootcause.patterns import known_patterns, load_patterns
 from logsense.rootcause.render import FORMS, render
-from logsense.rootcause.summary import as_text, is_clear, summarise, title
+from logsense.rootcause.summary import as_text, is_clear, just_before, summarise, title
 
 __all__ = [
     "FORMS",
@@ -23,6 +23,7 @@ __all__ = [
     "gather_requests",
     "in_chinese",
     "is_clear",
+    "just_before",
     "known_patterns",
     "load_patterns",
     "rank",

@@ -40,7 +40,13 @@ def gather_incident(
     ``trouble`` are times of other incidents: what was before them or between them is normal, they are not.
     """
     options = options or RootcauseOptions()
-    signals = index.signals(ids=incident.signal_ids)
+    signals = [
+        # An episode may have been part of an earlier incident, too: what is told here begins with this one.
+        replace(signal, start_ns=max(signal.start_ns, incident.start_ns))
+        if signal.end_ns > incident.start_ns
+        else signal
+        for signal in index.signals(ids=incident.signal_ids)
+    ]
     hosts = set(incident.hosts)
     hosts |= {callee for caller, callee in calls if caller in hosts}
     hosts |= {caller for caller, callee in calls if callee in hosts}
