@@ -12,7 +12,8 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from logsense.record import Hypothesis, Incident, RawEvent
 from logsense.sources.metrics_csv import MetricsCsv, MetricsCsvOptions
 
 SECOND = 1_000_000_000
+EARLY_S = 20  # an incident is dated to a window of ten seconds, and noise may lie just before a fault
 AFTER_S = 12  # what a fault leaves behind is not normal
 NORMAL_S = 600
 QUIET_S = 20  # a stretch without faults that is asked about
@@ -74,8 +76,34 @@ def quiet_windows(faults: list[dict[str, Any]], begun_ns: int) -> Iterator[tuple
         at += QUIET_S * SECOND
 
 
-def evaluate(folder: Path) -> tuple[list[Answer], list[Answer], list[Answer], int]:
-    """(asked for the time of each fault, asked for quiet times, said by incidents, incidents beside any fault)."""
+@dataclass(slots=True)
+class Told:
+    """What somebody who only sees the incidents learns: per fault what they say of it, and how they are cut."""
+
+    said: list[Answer] = field(default_factory=list)
+    own: int = 0  # faults with an incident that began with them
+    one: int = 0  # with exactly one
+    beside: int = 0  # incidents that belong to no fault
+
+    def add(self, other: Told) -> None:
+        self.said += other.said
+        self.own, self.one, self.beside = self.own + other.own, self.one + other.one, self.beside + other.beside
+
+
+def owners(faults: list[dict[str, Any]], incidents: Iterable[Incident]) -> dict[str, list[Incident]]:
+    """The incidents of each fault by its id, "" for none: by the time that an incident says it began."""
+    found: dict[str, list[Incident]] = {}
+    for incident in incidents:
+        mine = [
+            fault["id"] for fault in faults
+            if _ns(fault["start"]) - EARLY_S * SECOND <= incident.start_ns < _ns(fault["end"]) + AFTER_S * SECOND
+        ]  # fmt: skip
+        found.setdefault(mine[0] if mine else "", []).append(incident)
+    return found
+
+
+def evaluate(folder: Path) -> tuple[list[Answer], list[Answer], Told]:
+    """(asked for the time of each fault, asked for quiet times, said by the incidents that opened by themselves)."""
     labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
     faults = labels["faults"]
     incidents: dict[str, Incident] = {}
@@ -84,14 +112,15 @@ def evaluate(folder: Path) -> tuple[list[Answer], list[Answer], list[Answer], in
         pipeline = feed.pipeline
         ingest(feed, folder)
         feed.analyse()
-        asked, quiet, said = [], [], []
+        asked, quiet, told = [], [], Told()
         calls, addresses = pipeline.dependencies.edges(), pipeline.dependencies.places()
         begun_ns = _ns(labels["start"])
         for start_ns, end_ns, normal in quiet_windows(faults, begun_ns):
             found = diagnose_range(pipeline.index, start_ns, end_ns, calls=calls, addresses=addresses, normal=normal)
             name = f"{folder.name} +{(start_ns - begun_ns) // SECOND} s"
             quiet.append(answer(name, "quiet", set(), found.hypotheses))
-        owned: set[str] = set()
+        owned = owners(faults, (incident for incident in incidents.values() if not incident.merged_into))
+        told.beside = len(owned.get("", ()))
         for fault in faults:
             start_ns, end_ns = _ns(fault["start"]), _ns(fault["end"])
             found = diagnose_range(
@@ -101,15 +130,12 @@ def evaluate(folder: Path) -> tuple[list[Answer], list[Answer], list[Answer], in
             name = f"{fault['kind']} at {fault['service']}"
             one = answer(name, fault["kind"], {fault["host"]}, found.hypotheses)
             asked.append(with_citations(one, pipeline.index, found))
-            mine = [
-                i for i in incidents.values()
-                if i.start_ns < end_ns + AFTER_S * SECOND and (i.end_ns or i.last_ns) > start_ns and i.id not in owned
-            ]  # fmt: skip
-            owned |= {incident.id for incident in mine}
+            mine = owned.get(fault["id"], [])
+            told.own, told.one = told.own + bool(mine), told.one + (len(mine) == 1)
             best: list[Hypothesis] = max(mine, key=lambda i: i.score).hypotheses if mine else []
-            said.append(answer(name, fault["kind"], {fault["host"]}, best))
+            told.said.append(answer(name, fault["kind"], {fault["host"]}, best))
         pipeline.close()
-    return asked, quiet, said, len(incidents.keys() - owned)
+    return asked, quiet, told
 
 
 def _ns(text: str) -> int:
@@ -121,17 +147,21 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="+", help="what samples/record_shop.py wrote")
     parser.add_argument("--verbose", action="store_true", help="a line for each fault")
     args = parser.parse_args()
-    asked, quiet, said = list[Answer](), list[Answer](), list[Answer]()
-    beside = 0
+    asked, quiet, told = list[Answer](), list[Answer](), Told()
     for folder in args.folder:
         if not (folder / "labels.json").exists():
             raise SystemExit(f"{folder} is no recording: write one with samples/record_shop.py.")
-        one, two, three, four = evaluate(folder)
-        asked, quiet, said, beside = asked + one, quiet + two, said + three, beside + four
+        one, two, three = evaluate(folder)
+        asked += one
+        quiet += two
+        told.add(three)
     print_answers("Shop, asked for the time of the fault", asked, verbose=args.verbose)
     print_quiet("Shop, asked for times without a fault", quiet, verbose=args.verbose)
-    print_answers("Shop, what the incidents say", said, verbose=args.verbose)
-    print(f"  {beside} incidents beside the faults")
+    print_answers("Shop, what the incidents say", told.said, verbose=args.verbose)
+    print(
+        f"  an incident that began with it: {told.own} of {len(told.said)} faults, exactly one: {told.one}; "
+        f"{told.beside} incidents beside the faults"
+    )
 
 
 if __name__ == "__main__":

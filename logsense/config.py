@@ -129,6 +129,7 @@ SECTIONS = {
     "metric_anomaly": "logsense.detect:MetricAnomalyOptions",
     "facts": "logsense.detect:FactOptions",
     "session_anomaly": "logsense.detect:SessionAnomalyOptions",
+    "request_pace": "logsense.detect:RequestPaceOptions",
     "value_anomaly": "logsense.detect:ValueAnomalyOptions",
     "query_anomaly": "logsense.detect:QueryAnomalyOptions",
     "network_anomaly": "logsense.detect:NetworkAnomalyOptions",

@@ -19,6 +19,8 @@ from logsense.rootcause import (
     gather,
     gather_incident,
     gather_requests,
+    is_clear,
+    just_before,
     rank,
     summarise,
     title,
@@ -26,6 +28,8 @@ from logsense.rootcause import (
 )
 from logsense.stages import Index
 
+#: Roles of the sentences that stand first.
+PARAGRAPH = ("headline", "impact", "cause")
 #: How alike two sets of template ids are in meaning, 0…1.
 Similarity = Callable[[Sequence[str], Sequence[str]], float]
 
@@ -51,21 +55,50 @@ def explain(
     earlier: Sequence[Incident] = (),
     similarity: Similarity | None = None,
     reader: RequestLines | None = None,
+    trouble: Sequence[tuple[int, int]] = (),
 ) -> Incident:
     """A copy with hypotheses, summary and title; what people said of ``earlier`` incidents moves the hypotheses.
 
     ``calls`` are learnt (caller host, called host) pairs, ``addresses`` maps addresses in lines to hosts; a ``reader``
-    that is kept saves reading the same minutes for each incident.
+    that is kept saves reading the same minutes for each incident. ``trouble`` are times of other incidents, which are
+    not what is normal.
     """
-    evidence = gather_incident(index, incident, sorted(calls), options, addresses, reader)
+    evidence = gather_incident(index, incident, sorted(calls), options, addresses, reader, trouble)
     known = experience(incident, earlier, similarity)
     hypotheses = known.weigh(rank(evidence, options))
     summary, absent = summarise(incident, hypotheses, evidence)
+    if before := next((one for one in earlier if one.id == incident.follows), None):
+        at = next((n for n, sentence in enumerate(summary) if sentence.role not in PARAGRAPH), len(summary))
+        summary.insert(at, just_before(before))
     if known.is_noise():
         incident, summary = replace(incident, severity="low"), [*summary, known.sentence()]
     return replace(
         incident, title=title(incident, hypotheses), hypotheses=hypotheses, summary=summary, not_examined=absent
     )
+
+
+@uncollected()
+def apart(
+    index: Index,
+    old: Incident,
+    new: Incident,
+    *,
+    calls: Iterable[tuple[str, str]] = (),
+    addresses: Mapping[str, str] | None = None,
+    options: RootcauseOptions | None = None,
+    reader: RequestLines | None = None,
+    trouble: Sequence[tuple[int, int]] = (),
+) -> bool:
+    """Whether ``new`` clearly has its cause at another place than ``old``.
+
+    Both are explained as far as they are known now, and neither counts as normal for the other.
+    """
+    spans = [*trouble, (old.start_ns, old.last_ns)]
+    there, here = (
+        rank(gather_incident(index, one, sorted(calls), options, addresses, reader, others), options)
+        for one, others in ((old, trouble), (new, spans))
+    )
+    return is_clear(there) and is_clear(here) and there[0].host != here[0].host
 
 
 @uncollected()

@@ -20,7 +20,7 @@ from typing import Any
 from logsense import registry
 from logsense.config import Settings
 from logsense.detect import FOREVER, Alerts, FactCollector, Window, Windows, derived_points
-from logsense.diagnosis import explain
+from logsense.diagnosis import apart, explain
 from logsense.enricher import BackgroundEnricher
 from logsense.errors import IndexUnavailable
 from logsense.front import Parsed
@@ -108,9 +108,7 @@ class Pipeline:
         if models:
             for _, ids, vectors in self.index.template_vectors():
                 self.meaning.put(ids, vectors)
-        self.incidents = Incidents(
-            settings.section("incidents"), related=self._related, similarity=self.meaning.similarity
-        )
+        self.incidents = Incidents(settings.section("incidents"), self._related, self.meaning.similarity, self._apart)
         self.forecaster = Forecaster(settings.section("predict"), model=model_in_use(data))
         self.model_watch = ModelWatch(data)
         self.ends = StatedEnds()
@@ -375,6 +373,7 @@ class Pipeline:
                 similarity=self.meaning.similarity,
                 earlier=[e for e in earlier if e.start_ns < incident.start_ns],
                 reader=self._request_lines,
+                trouble=self.incidents.spans(incident),
             )
             incident.similar = similar(
                 incident, [e for e in earlier if e.id != incident.id], similarity=self.meaning.similarity
@@ -407,6 +406,14 @@ class Pipeline:
 
     def _text_of(self, template_id: str) -> str:
         return self._texts.get(template_id, "")
+
+    def _apart(self, old: Incident, new: Incident) -> bool:
+        """Asked where the same seems to begin again just after an incident calmed down, which is seldom."""
+        places = self.dependencies.places(new.pipeline)
+        return apart(
+            self.index, old, new, calls=self._edges, addresses=places, reader=self._request_lines,
+            trouble=self.incidents.spans(old),
+        )  # fmt: skip
 
     def _related(self, one: str, two: str) -> bool:
         return (one, two) in self._edges or (two, one) in self._edges

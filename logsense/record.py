@@ -103,10 +103,11 @@ class Signal:
 
     ``kind``: ``log.new`` (template never seen before), ``log.rate`` (more than usual), ``log.silence``
     (a regular message is missing), ``log.severity`` (error-level lines), ``log.unit`` (a service
-    failed or restarted), ``log.session`` (a request, block or connection went another way), ``log.value`` (a
-    parameter outside its range, a new error code), ``db.slow`` and ``db.rate`` (a statement slower or more frequent
-    than usual), ``net.scan``, ``net.flood``, ``net.dns`` (failing answers), ``net.beacon``, ``net.talker`` (contacts
-    that never were before), ``alert`` (raised by another system), ``metric.high``, ``metric.low``, ``metric.change``.
+    failed or restarted), ``log.session`` (a request, block or connection went another way),
+    ``log.slow`` (requests take longer from one of their lines to the next), ``log.value`` (a parameter outside its
+    range, a new error code), ``db.slow`` and ``db.rate`` (a statement slower or more frequent than usual),
+    ``net.scan``, ``net.flood``, ``net.dns`` (failing answers), ``net.beacon``, ``net.talker`` (contacts that never
+    were before), ``alert`` (raised by another system), ``metric.high``, ``metric.low``, ``metric.change``.
     """
 
     id: str
@@ -184,6 +185,7 @@ class Incident:
     not_examined: list[str] = field(default_factory=list)
     similar: list[str] = field(default_factory=list)
     merged_into: str = ""  # the incident that has its signals now
+    follows: str = ""  # the incident that had calmed down near it when it began, of another cause
     actions: list[Action] = field(default_factory=list)
 
 

@@ -63,6 +63,7 @@ INDEXES = {
 LOG_DETECTORS = {
     "log_anomaly": "logsense.detect.log_anomaly:LogAnomaly",
     "session_anomaly": "logsense.detect.sessions:SessionAnomaly",
+    "request_pace": "logsense.detect.paces:RequestPace",
     "value_anomaly": "logsense.detect.value_anomaly:ValueAnomaly",
     "query_anomaly": "logsense.detect.query_anomaly:QueryAnomaly",
     "network_anomaly": "logsense.detect.network_anomaly:NetworkAnomaly",

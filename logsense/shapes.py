@@ -36,6 +36,7 @@ def incident_brief(incident: Incident) -> dict[str, Any]:
         "hosts": incident.hosts, "services": incident.services, "pipeline": incident.pipeline,
         "score": round(incident.score, 2), "signals": len(incident.signal_ids),
         "cause": incident.hypotheses[0].title if incident.hypotheses else "", "merged_into": incident.merged_into,
+        "follows": incident.follows,
     }  # fmt: skip
 
 

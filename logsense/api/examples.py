@@ -31,6 +31,7 @@ INCIDENT_BRIEF = {
     "signals": 9,
     "cause": "The disk of db1 is full",
     "merged_into": "",
+    "follows": "",
 }
 METRIC_ID = "metric:db1/disk.used_percent{device=sda}@1772331240000000000"
 SENTENCE = {

@@ -114,6 +114,7 @@ class IncidentBrief(Shape):
     signals: int = 0
     cause: str = ""
     merged_into: str = Field("", description="The incident that it is part of since people merged it")
+    follows: str = Field("", description="The incident of another cause that had calmed down near it when it began")
 
 
 class Histogram(Shape):

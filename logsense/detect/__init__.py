@@ -13,10 +13,12 @@ from logsense.detect.options import (
     MetricAnomalyOptions,
     NetworkAnomalyOptions,
     QueryAnomalyOptions,
+    RequestPaceOptions,
     SessionAnomalyOptions,
     ValueAnomalyOptions,
     WindowOptions,
 )
+from logsense.detect.paces import RequestPace
 from logsense.detect.query_anomaly import QueryAnomaly
 from logsense.detect.sessions import SessionAnomaly
 from logsense.detect.value_anomaly import ValueAnomaly
@@ -35,6 +37,8 @@ __all__ = [
     "NetworkAnomalyOptions",
     "QueryAnomaly",
     "QueryAnomalyOptions",
+    "RequestPace",
+    "RequestPaceOptions",
     "SessionAnomaly",
     "SessionAnomalyOptions",
     "ValueAnomaly",

@@ -108,6 +108,24 @@ class QueryAnomalyOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestPaceOptions:
+    """``[request_pace]``: when requests take longer from one of their lines to the next than they used to."""
+
+    #: Length of a window in seconds; the same as ``windows.window_s``.
+    window_s: int = 10
+    #: Windows in which the hops of a service (messages that follow each other) must have been seen to be judged.
+    warmup_windows: int = 24
+    #: Signals a day that are accepted on healthy data, over all hops together.
+    false_alarms_per_day: float = 10.0
+    #: A delay that lasts this many seconds is taken for the new normal.
+    adopt_after_s: int = 1200
+    #: Times the usual gap from which a hop can be called slow.
+    slower: float = 1.5
+    #: Hops followed at most; the longest unseen are forgotten first.
+    max_hops: int = 5_000
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkAnomalyOptions:
     """``[network_anomaly]``: scans, floods, failing DNS, beacons and new talkers."""
 

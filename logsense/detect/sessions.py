@@ -43,6 +43,7 @@ class Deviating:
     place: Place
     sessions: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    last_ns: int = 0  # their newest line: the end of a session is only known a good while after it
 
     @property
     def key(self) -> str:
@@ -203,6 +204,7 @@ class SessionAnomaly:
         group = Deviating(key[:2], deviation, place)
         group = judged.groups.setdefault(group.key, group)
         group.sessions.append(key[2])
+        group.last_ns = max(group.last_ns, step.at_ns if step is not None else session.last_ns if session else 0)
         if len(group.lines) < MAX_LINES:
             group.lines.append(line)
 
@@ -213,13 +215,15 @@ class SessionAnomaly:
         lasted, peak = self._counted.episode(group.key)
         start_ns = window.start_ns - lasted * self.options.window_s * SECOND
         count, deviation = len(group.sessions), group.deviation
+        step_ns = self.options.window_s * SECOND
+        ago_ns = max(0, window.start_ns - group.last_ns + step_ns - 1) // step_ns * step_ns  # noticed so much later
         who = shorten(group.sessions[0], 60)
         what = "Session" if group.kind[1] == TEXT else group.kind[1]
         some = f"{what} {who}" if count == 1 else f"{plain_number(count)} sessions such as {who}"
         templates = [name for name in (deviation.event, deviation.other) if name]
         return Signal(
-            id=signal_id("log.session", start_ns, group.key), kind="log.session", start_ns=start_ns,
-            end_ns=window.end_ns, score=max(score, peak), host=group.place.host, service=group.place.service,
+            id=signal_id("log.session", start_ns, group.key), kind="log.session", start_ns=start_ns - ago_ns,
+            end_ns=window.end_ns - ago_ns, score=max(score, peak), host=group.place.host, service=group.place.service,
             pipeline=group.place.pipeline, template_id=deviation.event, value=float(count), expected=expected,
             text=f"{some}: {self._said(deviation)}",
             evidence=[*(f"line:{line}" for line in group.lines), *(f"template:{name}" for name in templates)],

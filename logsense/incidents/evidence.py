@@ -17,6 +17,7 @@ PRIOR = {
     "log.rate": -1.0,
     "log.silence": -0.5,
     "log.session": -0.5,
+    "log.slow": -0.5,
     "log.value": -1.5,
     "db.slow": -1.0,
     "db.rate": -1.0,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 
+from logsense.incidents.aftermath import Apart, mark, news
 from logsense.incidents.decisions import Decision
 from logsense.incidents.evidence import PRIOR, aspect, strength
+from logsense.incidents.group import MAX_PHRASES, MAX_TEMPLATES, Group, phrases, read_group
 from logsense.incidents.naming import severity_of, title_of
 from logsense.incidents.options import IncidentOptions
 from logsense.record import Incident, Signal
@@ -18,34 +19,7 @@ from logsense.record import Incident, Signal
 SECOND = 1_000_000_000
 SAME_WORDS = 3  # word triples of an error that another group must have used: a phrase of five words
 SAME_MEANING = 0.85  # cosine of template embeddings
-MAX_PHRASES = 400
-MAX_TEMPLATES = 200  # that an incident lists
-_QUOTED = re.compile(r"`(.+)`", re.DOTALL)
-_WORDS = re.compile(r"[a-z][a-z']+", re.IGNORECASE)
 Related = Callable[[str, str], bool]
-
-
-@dataclass(slots=True)
-class Group:
-    """Signals that belong together; becomes an incident when ``id`` is set."""
-
-    pipeline: str
-    start_ns: int
-    last_ns: int
-    id: str = ""
-    hosts: dict[str, float] = field(default_factory=dict)  # host -> best score
-    services: dict[str, float] = field(default_factory=dict)
-    signals: dict[str, float] = field(default_factory=dict)  # signal id -> score, at most max_signals
-    templates: dict[str, float] = field(default_factory=dict)
-    best: dict[str, tuple[str, float]] = field(default_factory=dict)  # aspect -> (kind, score)
-    leads: dict[str, dict] = field(default_factory=dict)  # kind -> its strongest signal, for the title
-    phrases: list[str] = field(default_factory=list)  # word triples of its errors
-    status: str = "open"
-    end_ns: int = 0
-    opened_ns: int = 0
-
-    def strength(self) -> float:
-        return strength(self.best)
 
 
 class Incidents:
@@ -54,6 +28,9 @@ class Incidents:
     ``related(a, b)`` says whether trouble can spread between two hosts (see ``dependencies``). Hosts of one
     pipeline that complain in the same words at the same time are related, too: a client repeats its server's
     error. ``similarity`` compares template ids by meaning (cosine of their embeddings) and is optional.
+
+    What begins after a pause near an incident that has calmed down is an incident of its own unless the same deviates
+    again; even then it is one if ``apart`` says that the causes differ. See ``aftermath``.
     """
 
     def __init__(
@@ -61,12 +38,15 @@ class Incidents:
         options: IncidentOptions | None = None,
         related: Related | None = None,
         similarity: Callable[[list[str], list[str]], float] | None = None,
+        apart: Apart | None = None,
     ) -> None:
         self.options = options or IncidentOptions()
         self.related: Related = related or (lambda a, b: False)
         self.similarity = similarity
+        self.apart = apart
         self.next_number = 1
         self.decided = 0  # number of the last decision of people that was applied
+        self._known_ns = 0  # event time up to which all is known
         self._active: list[Group] = []
         self._closed: list[Group] = []
 
@@ -87,12 +67,16 @@ class Incidents:
                 self._open_due(now, changed, by_host)
                 now = signal.end_ns
                 self._expire(now, changed, by_host)
-            group = self._find(signal, by_host)
-            self._absorb(group, signal)
+            late = self._known_ns - signal.end_ns > self.options.join_s * SECOND
+            group = (late and self._late(signal)) or self._find(signal, by_host)
+            self._absorb(group, signal, late=late and bool(group.id))
+            if late:
+                group.heard_ns = now_ns
             _enter(by_host, signal.host, group)
             changed[id(group)] = group
         self._open_due(now_ns, changed, by_host)
         self._expire(now_ns, changed, by_host)
+        self._known_ns = max(self._known_ns, now_ns)
         return [self.incident(g) for g in sorted(changed.values(), key=lambda g: (g.start_ns, g.id)) if g.id]
 
     def decide(self, decision: Decision, signals: Sequence[Signal] = ()) -> list[Incident]:
@@ -157,25 +141,38 @@ class Incidents:
 
     # -- membership ------------------------------------------------------------------------------------
 
+    def _late(self, signal: Signal) -> Group | None:
+        """The group of a signal that was noticed long after it ended: the nearest one of that time, over or not."""
+        found: list[tuple[int, bool, int, Group]] = []
+        for number, group in enumerate([*self._closed, *self._active]):
+            away_ns = max(group.start_ns - signal.end_ns, signal.start_ns - group.last_ns, 0)
+            if away_ns > self.options.join_s * SECOND:
+                continue
+            if signal.host in group.hosts or any(self._linked(host, signal.host) for host in group.hosts):
+                found.append((away_ns, signal.host not in group.hosts, -number, group))
+        return min(found, key=lambda one: one[:3])[3] if found else None
+
+    def _linked(self, one: str, two: str) -> bool:
+        return self.related(one, two) or self.related(two, one)
+
     def _find(self, signal: Signal, by_host: dict[tuple[str, str], list[Group]]) -> Group:
         """The group that the signal belongs to: same place first, then a related one, else a new one."""
-        near = [
-            g for g in by_host.get((signal.host, "" if signal.host else signal.pipeline), []) if self._fits(g, signal)
-        ]
-        if not signal.host:
-            near = [g for g in near if signal.service in g.services]
-        if not near and signal.host:
-            for (host, _), groups in by_host.items():
-                if (
-                    host
-                    and host != signal.host
-                    and (self.related(host, signal.host) or self.related(signal.host, host))
-                ):
-                    near += [g for g in groups if self._fits(g, signal) and self._same_pipeline(g, signal)]
+        calmed: list[Group] = []
+        since_ns = 0  # when the trouble at its own place had calmed down: what ran beside that is no home for it
+        near: list[Group] = []
+        for look in (self._here, self._nearby, self._same_words):
+            found = list(look(signal, by_host))
+            over = [g for g in found if self._calmed(g, signal)]
+            near = [g for g in found if not any(g is old for old in over) and (not g.id or g.start_ns >= since_ns)]
+            calmed += over
+            if near:
+                break
+            since_ns = max([since_ns, *(g.last_ns for g in over if g.id)])
         if not near:
-            near = self._same_words(signal)
-        if not near:
-            group = Group(signal.pipeline, signal.start_ns, signal.end_ns)
+            begun_ns = max([self._onset(g, signal) for g in calmed], default=signal.start_ns)
+            group = Group(signal.pipeline, begun_ns, signal.end_ns)
+            old = max(calmed, key=lambda g: (bool(g.id), g.last_ns, g.id), default=None)
+            group.follows = (old.id or old.follows) if old is not None else ""
             self._active.append(group)
             return group
         near.sort(key=lambda g: (not g.id, -g.last_ns, g.start_ns))
@@ -185,7 +182,19 @@ class Incidents:
                 self._merge(target, other, by_host)
         return target
 
-    def _same_words(self, signal: Signal) -> list[Group]:
+    def _here(self, signal: Signal, by_host: dict[tuple[str, str], list[Group]]) -> Iterator[Group]:
+        """Groups of the signal's host; without one, of its service."""
+        for group in by_host.get((signal.host, "" if signal.host else signal.pipeline), []):
+            if self._fits(group, signal) and (signal.host or signal.service in group.services):
+                yield group
+
+    def _nearby(self, signal: Signal, by_host: dict[tuple[str, str], list[Group]]) -> Iterator[Group]:
+        """Groups of hosts that trouble spreads to and from."""
+        for (host, _), groups in by_host.items() if signal.host else ():
+            if host and host != signal.host and self._linked(host, signal.host):
+                yield from (g for g in groups if self._fits(g, signal) and self._same_pipeline(g, signal))
+
+    def _same_words(self, signal: Signal, _: dict[tuple[str, str], list[Group]]) -> list[Group]:
         """Groups of the pipeline whose errors are worded (or, with embeddings, meant) like this one."""
         said = phrases(signal)
         if not said:
@@ -210,14 +219,34 @@ class Incidents:
         newest = signal.end_ns - self.options.window_s * SECOND
         return group.status == "open" and newest - group.last_ns <= self.options.join_s * SECOND
 
+    def _calmed(self, group: Group, signal: Signal) -> bool:
+        """Whether what the group holds had come to rest when this began; in a storm nothing is taken apart."""
+        if self._onset(group, signal) - group.last_ns < self.options.pause_s * SECOND:
+            return False
+        if not (group.id or group.follows):
+            return False
+        return 2 * sum(bool(g.id) and g.pipeline == group.pipeline for g in self._active) < self.options.storm
+
+    def _onset(self, group: Group, signal: Signal) -> int:
+        """When it began, or began again: detectors take what comes back within a minute for the same episode."""
+        newest_ns = signal.end_ns - self.options.window_s * SECOND
+        return max(signal.start_ns, newest_ns) if signal.id in group.signals else signal.start_ns
+
     def _same_pipeline(self, group: Group, signal: Signal) -> bool:
         return not group.pipeline or not signal.pipeline or group.pipeline == signal.pipeline
 
-    def _absorb(self, group: Group, signal: Signal) -> None:
+    def _absorb(self, group: Group, signal: Signal, *, late: bool = False) -> None:
+        """Take the signal in; one that comes late to an incident does not move its times."""
         known = signal.id in group.signals
-        if group.id == "" or self._extends(group, signal):
-            group.last_ns = max(group.last_ns, signal.end_ns)
-        group.start_ns = min(group.start_ns, max(signal.start_ns, group.start_ns - self.options.join_s * SECOND))
+        if not late:
+            if not group.id and self._onset(group, signal) - group.last_ns >= self.options.pause_s * SECOND:
+                group.burst_ns, group.burst = self._onset(group, signal), {}
+            if group.id == "" or self._extends(group, signal):
+                group.last_ns = max(group.last_ns, signal.end_ns)
+            if not known:
+                before = self._by_id(group.follows) if group.follows else None
+                begun_ns = self._onset(before, signal) if before is not None else signal.start_ns
+                group.start_ns = min(group.start_ns, max(begun_ns, group.start_ns - self.options.join_s * SECOND))
         group.pipeline = group.pipeline or signal.pipeline
         if known or len(group.signals) < self.options.max_signals:
             group.signals[signal.id] = max(signal.score, group.signals.get(signal.id, 0.0))
@@ -227,10 +256,16 @@ class Incidents:
         if signal.template_id and (signal.template_id in group.templates or len(group.templates) < MAX_TEMPLATES):
             group.templates[signal.template_id] = max(signal.score, group.templates.get(signal.template_id, 0.0))
         what = aspect(signal)
-        if signal.score > group.best.get(what, ("", -1.0))[1]:
-            group.best[what] = (signal.kind, signal.score)
+        for best in (group.best,) if group.id else (group.best, group.burst):
+            if signal.score > best.get(what, ("", -1.0))[1]:
+                best[what] = (signal.kind, signal.score)
         if not known and len(group.phrases) < MAX_PHRASES:
             group.phrases.extend(sorted(phrases(signal) - set(group.phrases)))
+        name, found = mark(signal)
+        if found[2] > group.marks.get(name, ("", "", -1.0))[2] and (
+            name in group.marks or len(group.marks) < MAX_TEMPLATES
+        ):
+            group.marks[name] = found
         self._lead(group, signal)
 
     def _extends(self, group: Group, signal: Signal) -> bool:
@@ -251,22 +286,7 @@ class Incidents:
             group.leads[signal.kind] = lead
 
     def _merge(self, target: Group, other: Group, by_host: dict[tuple[str, str], list[Group]]) -> None:
-        target.start_ns, target.last_ns = min(target.start_ns, other.start_ns), max(target.last_ns, other.last_ns)
-        for name in ("hosts", "services", "signals", "templates"):
-            mine, limit = (
-                getattr(target, name),
-                {"signals": self.options.max_signals, "templates": MAX_TEMPLATES}.get(name),
-            )
-            for key, value in getattr(other, name).items():
-                if key in mine or limit is None or len(mine) < limit:
-                    mine[key] = max(value, mine.get(key, value))
-        for what, found in other.best.items():
-            if found[1] > target.best.get(what, ("", -1.0))[1]:
-                target.best[what] = found
-        for kind, lead in other.leads.items():
-            if kind not in target.leads or lead["score"] > target.leads[kind]["score"]:
-                target.leads[kind] = lead
-        target.phrases = list(dict.fromkeys([*target.phrases, *other.phrases]))[:MAX_PHRASES]
+        target.take(other, self.options.max_signals)
         other.status = "merged"
         self._remove(other, by_host)
         for host in other.hosts:
@@ -288,10 +308,12 @@ class Incidents:
     def _open(
         self, group: Group, now_ns: int, changed: dict[int, Group], by_host: dict[tuple[str, str], list[Group]]
     ) -> None:
-        if again := self._same_again(group):
-            self._closed = [g for g in self._closed if g is not again]
-            again.status, again.end_ns = "open", 0
-            self._active.append(again)
+        again = self._by_id(group.follows) if group.follows else self._same_again(group)
+        if again is not None and not self._parted(again, group):
+            if again.status != "open":
+                self._closed = [g for g in self._closed if g is not again]
+                again.status, again.end_ns = "open", 0
+                self._active.append(again)
             for host in again.hosts:
                 _enter(by_host, host, again)
             self._merge(again, group, by_host)
@@ -303,8 +325,17 @@ class Incidents:
             changed.pop(id(group), None)
             changed[id(wide)] = wide
             return
+        if group.burst_ns and group.burst.keys() == group.best.keys() and strength(group.burst) >= self.bar():
+            group.start_ns = max(group.start_ns, group.burst_ns)  # a weak sign of the same kind did not begin it
+        group.burst = {}
         group.id, group.opened_ns = f"inc-{self.next_number}", now_ns
         self.next_number += 1
+
+    def _parted(self, old: Group, group: Group) -> bool:
+        """Whether the group is another trouble than the incident that had calmed down before."""
+        if strength(news(old.marks, group.marks)) >= self.bar():
+            return True
+        return self.apart is not None and self.apart(self.incident(old), self.incident(group))
 
     def _storm(self, group: Group) -> Group | None:
         """The widest incident of the pipeline when too many run at once: people cannot work on a hundred."""
@@ -323,13 +354,20 @@ class Incidents:
         return None
 
     def _expire(self, now_ns: int, changed: dict[int, Group], by_host: dict[tuple[str, str], list[Group]]) -> None:
-        for group in [g for g in self._active if now_ns - g.last_ns > self._patience(g)]:
+        for group in [g for g in self._active if now_ns - max(g.last_ns, g.heard_ns) > self._patience(g)]:
             if group.id:
                 group.status, group.end_ns = "resolved", group.last_ns
                 self._closed = [*self._closed[-self.options.remembered :], group]
                 changed[id(group)] = group
             else:
                 group.status = "dropped"
+                old = self._by_id(group.follows) if group.follows else None
+                if old is not None and old.status in ("open", "resolved"):  # it is listed, but keeps nothing alive
+                    last_ns, heard_ns = old.last_ns, old.heard_ns
+                    self._merge(old, group, by_host)
+                    old.last_ns, old.heard_ns = last_ns, heard_ns
+                    changed[id(old)] = old
+                    continue
             self._remove(group, by_host)
 
     def _patience(self, group: Group) -> int:
@@ -346,7 +384,13 @@ class Incidents:
             severity=severity_of(group.best, len(group.hosts), group.strength()), last_ns=group.last_ns,
             end_ns=group.end_ns, pipeline=group.pipeline, hosts=ranked, services=services,
             signal_ids=list(group.signals), template_ids=list(group.templates), score=group.strength(),
+            follows=group.follows,
         )  # fmt: skip
+
+    def spans(self, but: Incident) -> list[tuple[int, int]]:
+        """(first, last) in ns of the other incidents of its pipeline that are remembered: times that are not normal."""
+        every = [*self._closed, *self._active]
+        return [(g.start_ns, g.last_ns) for g in every if g.id and g.id != but.id and g.pipeline == but.pipeline]
 
     def opened_ns(self, incident_id: str) -> int:
         """Event time at which the incident was opened; 0 if unknown."""
@@ -362,8 +406,9 @@ class Incidents:
             return
         body = json.loads(row[0])
         self.next_number, self.decided = body["next"], body.get("decided", 0)
-        self._active = [_group(one) for one in body["active"]]
-        self._closed = [_group(one) for one in body["closed"]]
+        self._known_ns = body.get("known", 0)
+        self._active = [read_group(one) for one in body["active"]]
+        self._closed = [read_group(one) for one in body["closed"]]
 
     def save(self, db: sqlite3.Connection) -> None:
         """Write groups as JSON. Does not commit."""
@@ -371,6 +416,7 @@ class Incidents:
         body = {
             "next": self.next_number,
             "decided": self.decided,
+            "known": self._known_ns,
             "active": [asdict(group) for group in self._active],
             "closed": [asdict(group) for group in self._closed],
         }
@@ -384,21 +430,7 @@ def _enter(by_host: dict[tuple[str, str], list[Group]], host: str, group: Group)
         groups.append(group)
 
 
-def phrases(signal: Signal) -> set[str]:
-    """Word triples of an error's text; empty for other kinds. Numbers, names in brackets and case do not count."""
-    if signal.kind not in ("log.severity", "log.new"):
-        return set()
-    found = _QUOTED.search(signal.text)
-    words = [word.lower() for word in _WORDS.findall(found.group(1) if found else signal.text)]
-    return {" ".join(words[n : n + 3]) for n in range(len(words) - 2)}
-
-
 def jaccard(one: Iterable[str], two: Iterable[str]) -> float:
     """Shared over all; 1 for two empty sets."""
     a, b = set(one), set(two)
     return len(a & b) / len(a | b) if a | b else 1.0
-
-
-def _group(body: dict) -> Group:
-    body["best"] = {what: (kind, score) for what, (kind, score) in body["best"].items()}
-    return Group(**body)

@@ -13,7 +13,8 @@ PRODUCTS = {
 # what tells people most: a death, then an error, then news; numbers and traffic last
 _KIND_WEIGHT = {
     "log.unit": 4.0, "alert": 3.5, "log.severity": 3.0, "log.new": 2.0, "metric.high": 1.0, "log.silence": 1.0,
-    "net.scan": 2.0, "log.session": 1.5, "db.slow": 1.2, "net.dns": 1.0, "net.flood": 1.0, "log.value": 0.9,
+    "net.scan": 2.0, "log.session": 1.5, "db.slow": 1.2, "log.slow": 1.4, "net.dns": 1.0, "net.flood": 1.0,
+    "log.value": 0.9,
     "db.rate": 0.6, "net.beacon": 0.4, "net.talker": 0.3, "log.rate": 0.5, "metric.low": 0.5, "metric.change": 0.0,
 }  # fmt: skip
 
@@ -35,6 +36,8 @@ def title_of(leads: Sequence[Mapping]) -> str:
     if not leads:
         return "Unusual behaviour"
     lead = max(leads, key=lambda one: (_KIND_WEIGHT.get(one["kind"], 0.0), one["score"], one["id"]))
+    if lead["kind"] == "log.slow":
+        return f"{place(lead['service'], lead['host'])}: requests are slow"  # what it quotes is innocent
     text = lead["text"]
     if quoted := re.search(r"`(.+?)`", text):
         text = quoted.group(1)

@@ -13,6 +13,8 @@ class IncidentOptions:
     join_s: int = 90
     #: An incident without a signal for this many seconds has calmed down and resolves by itself.
     calm_s: int = 120
+    #: After so many seconds without a strong signal, what begins anew is looked at by itself: it may be another one.
+    pause_s: int = 20
     #: The same trouble again within this many seconds after the last signal reopens the incident.
     reopen_s: int = 300
     #: Incidents a day that are accepted on a healthy host; sets how much evidence opens one.

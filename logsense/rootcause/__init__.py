@@ -10,7 +10,7 @@ from logsense.rootcause.options import RootcauseOptions
 from logsense.rootcause.patterns import known_patterns, load_patterns
 from logsense.rootcause.reading import RequestLines
 from logsense.rootcause.render import FORMS, render
-from logsense.rootcause.summary import as_text, is_clear, summarise, title
+from logsense.rootcause.summary import as_text, is_clear, just_before, summarise, title
 from logsense.rootcause.uncollected import uncollected
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "gather_requests",
     "in_chinese",
     "is_clear",
+    "just_before",
     "known_patterns",
     "load_patterns",
     "rank",

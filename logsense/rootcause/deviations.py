@@ -20,6 +20,7 @@ from logsense.rootcause.onsets import onset
 from logsense.rootcause.patterns import fill
 from logsense.rootcause.requests import Place, Requests, callers
 from logsense.rootcause.resources import Use, taken_up
+from logsense.rootcause.silence import silent_places
 from logsense.rootcause.steps import END, Change, changes
 
 #: Explained delay from which a place is taken for the slow one: quiet minutes and other faults stay at 0.
@@ -227,8 +228,8 @@ def _hop(hop: Hop, place: Place, requests: Requests) -> str:
 def _steps(found: dict[Place, Change], requests: Requests) -> list[tuple[float, Deviation]]:
     """Each with its gain."""
     calls = callers([*requests.normal, *requests.during])
-    silent = {line.place for line in requests.normal} - {line.place for line in requests.during}
-    ordered = _deepest_first(sorted(found.values(), key=lambda change: (-change.gain, change.place)), calls, silent)
+    ordered = sorted(found.values(), key=lambda change: (-change.gain, change.place))
+    ordered = _deepest_first(ordered, calls, silent_places(requests))
     out = []
     for change in ordered:
         # who calls it, directly or not, only passes on what went wrong there

@@ -19,6 +19,8 @@ MAX_TEMPLATES = 300  # most frequent message types looked at per host
 MAX_SERIES = 400
 PROBE = 40  # lines looked at to see whether lines state their request
 PROBE_SHARE = 0.25
+AFTERMATH_S = 10  # queues are worked off after the last signal
+LEAST_NORMAL_S = 60
 READ = 50  # lines read of each message type that became more frequent
 _ADDRESS = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\.\d)")
 
@@ -30,20 +32,49 @@ def gather_incident(
     options: RootcauseOptions | None = None,
     addresses: Mapping[str, str] | None = None,
     reader: RequestLines | None = None,
+    trouble: Sequence[tuple[int, int]] = (),
 ) -> Evidence:
-    """Evidence of one incident: its hosts, those they call, and the time before it."""
+    """Evidence of one incident: its hosts, those they call, and the time before it.
+
+    ``trouble`` are times of other incidents: what was before them or between them is normal, they are not.
+    """
     options = options or RootcauseOptions()
-    signals = index.signals(ids=incident.signal_ids)
+    signals = [
+        # An episode may have been part of an earlier incident, too: what is told here begins with this one.
+        replace(signal, start_ns=max(signal.start_ns, incident.start_ns))
+        if signal.end_ns > incident.start_ns
+        else signal
+        for signal in index.signals(ids=incident.signal_ids)
+    ]
     hosts = set(incident.hosts)
     hosts |= {callee for caller, callee in calls if caller in hosts}
     hosts |= {caller for caller, callee in calls if callee in hosts}
-    start_ns = incident.start_ns - options.lead_s * SECOND
-    evidence = gather(index, start_ns, incident.last_ns, signals, sorted(hosts), calls, options, addresses)
-    # The lead is for causes that show before the first signal; mixed into the incident it would hide how it differs.
-    normal = [(evidence.before_ns, start_ns)]
+    # The lead is for causes that show before the first signal; what an incident before left behind is no cause of this.
+    over = [to + AFTERMATH_S * SECOND for _, to in trouble if to < incident.start_ns]
+    start_ns = min(incident.start_ns, max([incident.start_ns - options.lead_s * SECOND, *over]))
+    normal = free_of(trouble, start_ns - options.before_s * SECOND, start_ns)
+    evidence = gather(index, start_ns, incident.last_ns, signals, sorted(hosts), calls, options, addresses, normal)
+    # Of requests the lead is left out: mixed into the incident it would hide how it differs.
     end_ns = max(incident.last_ns, incident.start_ns)
     requests = gather_requests(index, incident.start_ns, end_ns, normal, options, reader)
     return replace(evidence, requests=requests, incident=True)
+
+
+def free_of(trouble: Sequence[tuple[int, int]], from_ns: int, to_ns: int) -> list[tuple[int, int]]:
+    """The half-open parts of ``from_ns`` … ``to_ns`` that no trouble touches, nor what it leaves behind.
+
+    All of it where next to nothing would be left: a poor measure is better than none.
+    """
+    at, parts = from_ns, list[tuple[int, int]]()
+    for begin, end in sorted(trouble):
+        end += AFTERMATH_S * SECOND
+        if end > at and begin < to_ns:
+            if begin > at:
+                parts.append((at, begin))
+            at = max(at, end)
+    if at < to_ns:
+        parts.append((at, to_ns))
+    return parts if sum(to - since for since, to in parts) >= LEAST_NORMAL_S * SECOND else [(from_ns, to_ns)]
 
 
 def gather(

@@ -51,6 +51,13 @@ def summarise(
     return [*sentences, *_absent(absent)], absent
 
 
+def just_before(other: Incident) -> Sentence:
+    """What had calmed down near the incident when it began: somebody may still be at work on that one."""
+    until = _clock(other.end_ns or other.last_ns)
+    text = f"Just before, until {until} UTC, there was {other.id}: {other.title.rstrip('.')}."
+    return Sentence(text, [f"incident:{other.id}"], "claim")
+
+
 def as_text(sentences: Sequence[Sentence], *, evidence: bool = False) -> str:
     """Plain text: one paragraph first (headline, impact, cause), then the rest as a list."""
     first = [s.text for s in sentences if s.role in ("headline", "impact", "cause")]

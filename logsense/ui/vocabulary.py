@@ -35,6 +35,7 @@ SIGNALS = {
     "log.severity": _("errors"), "log.unit": _("a service failed or restarted"), "metric.high": _("metric too high"),
     "metric.low": _("metric too low"), "metric.change": _("metrics changed together"),
     "alert": _("alert of another system"), "log.session": _("a session went another way"),
+    "log.slow": _("requests are slow"),
     "log.value": _("a value outside its range"), "db.slow": _("a statement is slow"),
     "db.rate": _("a statement more often than usual"), "net.scan": _("a scan"), "net.flood": _("a flood"),
     "net.dns": _("name lookups fail"), "net.beacon": _("regular contacts"), "net.talker": _("a new contact"),

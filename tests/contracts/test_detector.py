@@ -12,6 +12,7 @@ from logsense.detect import (
     MetricAnomaly,
     NetworkAnomaly,
     QueryAnomaly,
+    RequestPace,
     SessionAnomaly,
     ValueAnomaly,
     Windows,
@@ -20,7 +21,7 @@ from logsense.record import LogRecord, MetricPoint
 
 S = 1_000_000_000
 T0 = 1_764_000_000 * S
-DETECTORS = (LogAnomaly, MetricAnomaly, SessionAnomaly, ValueAnomaly, QueryAnomaly, NetworkAnomaly)
+DETECTORS = (LogAnomaly, MetricAnomaly, SessionAnomaly, ValueAnomaly, QueryAnomaly, NetworkAnomaly, RequestPace)
 TEXTS = {"good": "request <*> served", "took": "job took <*> ms"}
 
 
@@ -40,18 +41,19 @@ def windows(seed: int = 1, seconds: int = 900) -> list:
 
 
 def facts(at: int, bad: bool, rng: random.Random) -> list:
-    """A request of two lines, a job, a statement and a contact; in trouble the request breaks off in an error, the
-    job and the statement take long, and the contact goes round all ports."""
+    """A request of three lines, a job, a statement and a contact; in trouble the request breaks off late in an
+    error, the job and the statement take long, and the contact goes round all ports."""
 
-    def line(template: str, text: str, parameters: list, **fields) -> LogRecord:
-        return LogRecord(f"{template}{at}", T0 + at * S, text, "t", 0, "h1", "app", "info", "p", template_id=template,
-                         parameters=parameters, fields=fields)  # fmt: skip
+    def line(template: str, text: str, parameters: list, after: float = 0.0, **fields) -> LogRecord:
+        return LogRecord(f"{template}{at}", T0 + at * S + int(after * S), text, "t", 0, "h1", "app", "info", "p",
+                         template_id=template, parameters=parameters, fields=fields)  # fmt: skip
 
     took = rng.randint(5000, 6000) if bad else rng.randint(5, 9)
     contact = {"source.ip": "10.0.0.9", "destination.ip": "10.0.0.5", "destination.port": at if bad else 443}
     return [
         line("begin", "begins", [], **{"trace.id": f"trace{at}"}),
-        line("fails" if bad else "ends", "goes on", [], **{"trace.id": f"trace{at}"}),
+        line("works", "works", [], 0.8 if bad else rng.uniform(0.004, 0.006), **{"trace.id": f"trace{at}"}),
+        line("fails" if bad else "ends", "goes on", [], 0.9, **{"trace.id": f"trace{at}"}),
         line("took", f"job took {took} ms", [str(took)]),
         line("query", "select", [], **{"db.query.fingerprint": "f", "db.query.normalized": "select ?",
                                        "event.duration": took * 1_000_000}),
