@@ -6,7 +6,7 @@ A stage knows its input and output types and nothing of its neighbours. Only ``p
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from logsense.record import (
@@ -16,6 +16,7 @@ from logsense.record import (
     Incident,
     LogRecord,
     MetricPoint,
+    Page,
     Query,
     RawEvent,
     Signal,
@@ -172,6 +173,23 @@ class Index(Protocol):
     def search(self, query: Query, *, limit: int = 50, offset: int = 0, by_time: bool = False) -> tuple[int, list[Hit]]:
         """Total matches and the page. Best first, or newest first with ``by_time``."""
 
+    # What is asked together costs an index beyond the network one way there and back.
+    def counts(self, queries: Sequence[Query]) -> list[int]:
+        """How many lines match each query."""
+
+    def terms_each(self, queries: Sequence[Query], field: str, size: int = 10) -> list[list[tuple[str, int]]]:
+        """``terms`` of each query."""
+
+    def oldest_each(self, queries: Sequence[Query], limit: int) -> list[list[LogRecord]]:
+        """The first ``limit`` lines of each query, oldest first."""
+
+    def page(
+        self, query: Query, *, limit: int = 50, offset: int = 0, by_time: bool = False,
+        fields: Mapping[str, int] | None = None, step_ns: int = 0,
+    ) -> Page:  # fmt: skip
+        """``search``, ``terms`` of every field of ``fields`` (each with its size) and ``histogram`` (unless ``step_ns``
+        is 0)."""
+
     def scan(self, query: Query) -> Iterator[LogRecord]:
         """All matches, oldest first, streamed."""
 
@@ -201,6 +219,10 @@ class Index(Protocol):
 
     def templates(self, ids: Sequence[str] | None = None) -> list[Template]: ...
 
+    def template_changes(self) -> int:
+        """Another number when a template is new or its text, name, level, keywords or survivor changed; not its count.
+        Known within half a second in other processes."""
+
     def nearest_templates(
         self, vector: np.ndarray, k: int, model: str, within: Query | None = None
     ) -> list[tuple[str, float]]:
@@ -223,6 +245,11 @@ class Index(Protocol):
         self, host: str, name: str, from_ns: int | None, to_ns: int | None, step_ns: int = 0
     ) -> list[tuple[int, float]]:
         """Raw points, or the mean per step when ``step_ns`` is given."""
+
+    def metric_means(
+        self, host: str, names: Sequence[str], from_ns: int, to_ns: int, step_ns: int
+    ) -> list[list[tuple[int, float]]]:
+        """The means per step of each series, asked together."""
 
     # what the analysis found
     def put_signals(self, signals: Sequence[Signal]) -> None: ...
@@ -259,6 +286,9 @@ class Index(Protocol):
 
     def forecasts(self, host: str | None = None, from_ns: int | None = None, limit: int = 500) -> list[Forecast]:
         """Newest first."""
+
+    def latest_forecasts(self) -> dict[str, Forecast]:
+        """The newest of each host."""
 
     # counters that doctor shows
     def put_source_stats(self, stats: dict[str, dict[str, int]]) -> None: ...

@@ -6,7 +6,7 @@ import fcntl
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -20,7 +20,7 @@ from logsense.index.metrics import Metrics
 from logsense.index.options import EmbeddedOptions
 from logsense.index.state import State
 from logsense.index.vectors import TemplateCatalog, Vectors
-from logsense.record import Action, Forecast, Hit, Incident, LogRecord, MetricPoint, Query, Signal, Template
+from logsense.record import Action, Forecast, Hit, Incident, LogRecord, MetricPoint, Page, Query, Signal, Template
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,6 +95,29 @@ class EmbeddedIndex:
     def search(self, query: Query, *, limit: int = 50, offset: int = 0, by_time: bool = False) -> tuple[int, list[Hit]]:
         return self._lines.search(self._plan(query), limit=max(0, limit), offset=max(0, offset), by_time=by_time)
 
+    def counts(self, queries: Sequence[Query]) -> list[int]:
+        return [self.search(query, limit=0)[0] for query in queries]
+
+    def terms_each(self, queries: Sequence[Query], field: str, size: int = 10) -> list[list[tuple[str, int]]]:
+        return [self.terms(query, field, size) for query in queries]
+
+    def oldest_each(self, queries: Sequence[Query], limit: int) -> list[list[LogRecord]]:
+        found = []
+        for query, count in zip(queries, self.counts(queries), strict=True):
+            _, hits = self.search(query, limit=limit, offset=max(0, count - limit), by_time=True)
+            found.append([hit.record for hit in reversed(hits)])
+        return found
+
+    def page(
+        self, query: Query, *, limit: int = 50, offset: int = 0, by_time: bool = False,
+        fields: Mapping[str, int] | None = None, step_ns: int = 0,
+    ) -> Page:  # fmt: skip
+        total, hits = self.search(query, limit=limit, offset=offset, by_time=by_time)
+        if not total:
+            return Page(0, [], {field: [] for field in fields or {}}, [])
+        terms = {field: self.terms(query, field, size) for field, size in (fields or {}).items()}
+        return Page(total, hits, terms, self.histogram(query, step_ns) if step_ns > 0 else [])
+
     def scan(self, query: Query) -> Iterator[LogRecord]:
         return self._lines.scan(self._plan(query))
 
@@ -137,6 +160,9 @@ class EmbeddedIndex:
     def templates(self, ids: Sequence[str] | None = None) -> list[Template]:
         return self._state.all_templates() if ids is None else self._state.get_templates(ids)
 
+    def template_changes(self) -> int:
+        return self._state.counter("templates")
+
     def nearest_templates(
         self, vector: np.ndarray, k: int, model: str, within: Query | None = None
     ) -> list[tuple[str, float]]:
@@ -164,6 +190,11 @@ class EmbeddedIndex:
         self, host: str, name: str, from_ns: int | None, to_ns: int | None, step_ns: int = 0
     ) -> list[tuple[int, float]]:
         return self._metrics.series(host, name, from_ns, to_ns, step_ns)
+
+    def metric_means(
+        self, host: str, names: Sequence[str], from_ns: int, to_ns: int, step_ns: int
+    ) -> list[list[tuple[int, float]]]:
+        return [self._metrics.series(host, name, from_ns, to_ns, step_ns) for name in names]
 
     # what the analysis found
 
@@ -213,6 +244,9 @@ class EmbeddedIndex:
 
     def forecasts(self, host: str | None = None, from_ns: int | None = None, limit: int = 500) -> list[Forecast]:
         return self._state.forecasts(host, from_ns, limit)
+
+    def latest_forecasts(self) -> dict[str, Forecast]:
+        return self._state.latest_forecasts()
 
     # counters that doctor shows
 

@@ -14,6 +14,7 @@ import orjson
 
 from logsense.index.base import clean, from_dict, to_json
 from logsense.index.database import Database, chunks, placeholders
+from logsense.index.finding import said
 from logsense.record import Action, Forecast, Hypothesis, Incident, Sentence, Signal, Template
 
 _SCHEMA = """
@@ -48,6 +49,13 @@ def _time(value: int) -> int:
     return min(max(value, -(2**63)), 2**63 - 1)
 
 
+def forecast_of(data: bytes | str) -> Forecast:
+    """The forecast of its stored JSON."""
+    forecast = from_dict(Forecast, orjson.loads(data))
+    forecast.reasons = [(text, weight) for text, weight in forecast.reasons]
+    return forecast
+
+
 class State:
     """Every method is one transaction. Safe from any thread and process."""
 
@@ -70,7 +78,7 @@ class State:
     # templates
 
     def put_templates(self, templates: Sequence[Template]) -> None:
-        fresh = {clean(item.id): to_json([item.text, item.alias_of, item.keywords, item.label]) for item in templates}
+        fresh = {clean(item.id): to_json(said(item)) for item in templates}
         known = dict(self._select("SELECT id, words FROM templates WHERE id IN ({})", list(fresh)))
         with self._db.transaction() as db:
             db.executemany(
@@ -189,12 +197,14 @@ class State:
         where = "made_ns >= ? AND (? IS NULL OR host = ?)"
         sql = f"SELECT data FROM forecasts WHERE {where} ORDER BY made_ns DESC, id LIMIT ?"  # noqa: S608
         host = None if host is None else clean(host)
-        found = []
-        for (data,) in self._db.rows(sql, [_range(from_ns, None)[1], host, host, max(0, limit)]):
-            forecast = from_dict(Forecast, orjson.loads(data))
-            forecast.reasons = [(text, weight) for text, weight in forecast.reasons]
-            found.append(forecast)
-        return found
+        rows = self._db.rows(sql, [_range(from_ns, None)[1], host, host, max(0, limit)])
+        return [forecast_of(data) for (data,) in rows]
+
+    def latest_forecasts(self) -> dict[str, Forecast]:
+        # SQLite takes the other columns from the row of the maximum
+        newest = "SELECT data, max(made_ns) FROM forecasts GROUP BY host"
+        found = (forecast_of(data) for data, _ in self._db.rows(newest, []))
+        return {forecast.host: forecast for forecast in found}
 
     # counters that doctor shows
 

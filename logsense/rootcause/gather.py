@@ -69,12 +69,10 @@ def gather(
     if not names:  # no line at all: whoever was measured
         names = sorted({host for host, _ in index.metric_names()})[:MAX_HOSTS]
     templates: list[TemplateCount] = []
-    services: dict[str, list[str]] = {}
-    for host in names or [""]:
-        where = [host] if host else []
-        services[host] = [
-            name for name, _ in index.terms(Query(hosts=where, from_ns=before_ns, to_ns=end_ns), "service", 50)
-        ]
+    places = [(host, [host] if host else []) for host in names or [""]]
+    seen = index.terms_each([Query(hosts=where, from_ns=before_ns, to_ns=end_ns) for _, where in places], "service", 50)
+    services = {host: [name for name, _ in found] for (host, _), found in zip(places, seen, strict=True)}
+    for host, where in places:
         templates += _templates(index, where, host, normal or [(before_ns, start_ns)], start_ns, end_ns, signals)
     series = list(_series(index, names, before_ns, end_ns))
     absent = [f"metrics of {host}" for host in names if host and not any(s.host == host for s in series)]
@@ -125,16 +123,22 @@ def _templates(
     index: Index, where: list[str], host: str, normal: Sequence[tuple[int, int]], start_ns: int, end_ns: int,
     signals: Sequence[Signal],
 ) -> Iterable[TemplateCount]:  # fmt: skip
-    during = Query(hosts=where, from_ns=start_ns, to_ns=end_ns + 1)
-    counts = dict(index.terms(during, "template_id", MAX_TEMPLATES))
+    spans = [(start_ns, end_ns + 1), *normal]
+    asked = [Query(hosts=where, from_ns=since, to_ns=to) for since, to in spans]
+    now, *earlier = index.terms_each(asked, "template_id", MAX_TEMPLATES * 2)
+    counts = dict(now[:MAX_TEMPLATES])
     for signal in signals:
         if signal.template_id and signal.host == host:
             counts.setdefault(signal.template_id, int(signal.value or 1))
     past: Counter[str] = Counter()
-    for since, to in normal:
-        past.update(dict(index.terms(Query(hosts=where, from_ns=since, to_ns=to), "template_id", MAX_TEMPLATES * 2)))
+    for found in earlier:
+        past.update(dict(found))
     normal_ns = sum(to - since for since, to in normal)
     known = {template.id: template for template in index.templates(sorted(counts))}
+    usual = max(end_ns - start_ns, 1) / max(normal_ns, 1)
+    risen = [name for name, count in sorted(counts.items()) if name in known and count > 3 * past[name] * usual]
+    first = index.oldest_each([replace(asked[0], template_ids=[name]) for name in risen], READ)
+    lines = dict(zip(risen, first, strict=True))
     for template_id, count in sorted(counts.items()):
         template = known.get(template_id)
         if template is None:
@@ -142,15 +146,11 @@ def _templates(
         samples: list[tuple[str, str]] = []
         peers: list[tuple[str, int]] = []
         first_ns, service = 0, template.service
-        if count > 3 * past[template_id] * max(end_ns - start_ns, 1) / max(normal_ns, 1):
-            only = Query(hosts=where, template_ids=[template_id], from_ns=start_ns, to_ns=end_ns + 1)
-            _, hits = index.search(only, limit=READ, offset=max(0, count - READ), by_time=True)
-            for hit in reversed(hits):
-                if len(samples) < 3:
-                    samples.append((hit.record.id, hit.record.message[:300]))
-                first_ns = first_ns or hit.record.timestamp_ns
-                service = hit.record.service or service
-            peers = _peers(hit.record.message for hit in hits)
+        if read := lines.get(template_id):
+            samples = [(record.id, record.message[:300]) for record in read[:3]]
+            first_ns = read[0].timestamp_ns
+            service = next((record.service for record in reversed(read) if record.service), service)
+            peers = _peers(record.message for record in read)
         yield TemplateCount(
             template_id,
             template.text,
@@ -174,7 +174,7 @@ def _peers(messages: Iterable[str]) -> list[tuple[str, int]]:
 def _series(index: Index, hosts: Sequence[str], before_ns: int, end_ns: int) -> Iterable[SeriesExcerpt]:
     step_ns = 10 * SECOND
     for host in hosts:
-        for _, name in index.metric_names(host)[:MAX_SERIES]:
-            points = index.metric_series(host, name, before_ns, end_ns + 1, step_ns)
+        names = [name for _, name in index.metric_names(host)[:MAX_SERIES]]
+        for name, points in zip(names, index.metric_means(host, names, before_ns, end_ns + 1, step_ns), strict=True):
             if points:
                 yield SeriesExcerpt(host, name, points)

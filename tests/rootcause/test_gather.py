@@ -30,6 +30,12 @@ class SmallIndex:
     def terms(self, query: Query, field: str, size: int = 10) -> list[tuple[str, int]]:
         return Counter(getattr(r, field) for r in self._match(query)).most_common(size)
 
+    def terms_each(self, queries, field: str, size: int = 10) -> list[list[tuple[str, int]]]:
+        return [self.terms(query, field, size) for query in queries]
+
+    def oldest_each(self, queries, limit: int) -> list[list[LogRecord]]:
+        return [sorted(self._match(query), key=lambda r: r.timestamp_ns)[:limit] for query in queries]
+
     def search(self, query: Query, *, limit: int = 50, offset: int = 0, by_time: bool = False):
         found = sorted(self._match(query), key=lambda r: -r.timestamp_ns)
         return len(found), [Hit(r, 0.0) for r in found[offset : offset + limit]]
@@ -47,8 +53,8 @@ class SmallIndex:
     def metric_names(self, host=None) -> list[tuple[str, str]]:
         return [key for key in self.series_of if host in (None, key[0])]
 
-    def metric_series(self, host, name, from_ns, to_ns, step_ns=0) -> list[tuple[int, float]]:
-        return [(at, value) for at, value in self.series_of.get((host, name), []) if from_ns <= at < to_ns]
+    def metric_means(self, host, names, from_ns, to_ns, step_ns) -> list[list[tuple[int, float]]]:
+        return [[(at, v) for at, v in self.series_of.get((host, name), []) if from_ns <= at < to_ns] for name in names]
 
     def signals(self, from_ns=None, to_ns=None, ids=None) -> list[Signal]:
         return [s for s in self.known_signals if ids is None or s.id in ids]
