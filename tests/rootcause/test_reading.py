@@ -54,6 +54,11 @@ def test_any_stretch_reads_as_the_index_has_it(kept: int):
         assert read(reader, index, from_s, to_s, most) == plain(index, from_s, to_s, most)
 
 
+def test_a_stretch_of_years_is_read_as_it_is():
+    index, reader = filled(), RequestLines()
+    assert read(reader, index, -1e9, 1e8, 50) == plain(index, 0, 600, 50)
+
+
 def test_minutes_are_read_once():
     index, reader = filled(), RequestLines()
     first = read(reader, index, 0, 600)
