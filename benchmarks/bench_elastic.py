@@ -36,6 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.bench_index import timed
 from benchmarks.sample_lines import lines, recorded
+from logsense.collector import collect_seldom
 from logsense.config import Settings
 from logsense.front import Parsed
 from logsense.index.elastic import ElasticIndex, ElasticOptions
@@ -162,6 +163,7 @@ def main() -> int:
             print(f"not measured, there is no Elasticsearch: {error}")
             return 0
         url = server.url
+    collect_seldom()  # as the worker does
     load = "{:.1f} {:.1f} {:.1f}".format(*os.getloadavg())
     print(f"{chosen.lines:,} lines, {chosen.days:g} days, {os.cpu_count()} cores shared with the server; load {load}")
     speeds: dict[str, list[float]] = {name: [] for name in SIDES}

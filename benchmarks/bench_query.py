@@ -29,6 +29,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.sample_lines import lines, recorded
+from logsense.collector import collect_seldom
 from logsense.config import Settings
 from logsense.pipeline import make_enricher
 from logsense.record import LogRecord, Query, Template
@@ -200,6 +201,7 @@ def main() -> int:
     chosen = parser.parse_args()
     if chosen.feed:
         feed(chosen.feed, settings_of(chosen.kind, chosen.prefix), chosen.busy)
+    collect_seldom()  # as the server does
     load = "{:.1f} {:.1f} {:.1f}".format(*os.getloadavg())
     print(f"{os.cpu_count()} cores, load {load} before; questions asked by one client, {chosen.busy} lines/s written")
     for kind in chosen.index or ["embedded", "elasticsearch"]:
