@@ -88,7 +88,7 @@ def well(server: Running) -> None:
     server.wait_for(
         "/readyz",
         lambda a: a["ready"] and not a["problems"] and a["checks"]["spool"]["backlog_bytes"] == 0,
-        120,
+        300,
     )
 
 
