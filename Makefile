@@ -49,8 +49,8 @@ test-kills: $(VENV)/.ready ## kill -9 a hundred times while every protocol sends
 fuzz: $(VENV)/.ready ## broken requests to every receiver and the API of a real server (FUZZ_SECONDS=600)
 	@$(BIN)/python -m tests.fuzz.run --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS)
 
-test-elastic: $(VENV)/.ready ## on Elasticsearch: end to end, tenants, kills during 500,000 lines, away for 5 minutes (prints figures)
-	@$(BIN)/pytest -m "slow and heavy" -s tests/e2e tests/core/test_tenants.py $(TEST_ARGS)
+test-elastic: $(VENV)/.ready ## on Elasticsearch: end to end, the demo, tenants, nodes, kills in 500,000 lines, 5 minutes away (prints figures)
+	@$(BIN)/pytest -m "slow and heavy" -s tests/e2e tests/index tests/core/test_tenants.py $(TEST_ARGS)
 
 test-shippers: $(VENV)/.ready ## the real shippers against a real server (Debian, as root: installs them)
 	@$(BIN)/python -m tests.shippers.run $(SHIPPERS_ARGS)

@@ -16,18 +16,21 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.rca_nezha import MINUTE, NORMAL_MINUTES, POD, SECOND, normal_minutes, read_faults, read_lines
-from benchmarks.rca_score import Answer, answer, print_answers
+from benchmarks.rca_score import Answer, answer, print_answers, print_quiet
 from logsense.config import Settings
 from logsense.mine import Miner
 from logsense.parse import Parser, Redactor
+from logsense.record import Signal
 from logsense.rootcause import rank
 from logsense.rootcause.evidence import Evidence
 from logsense.rootcause.requests import Line, Place, Requests, by_request, line_of
@@ -41,6 +44,9 @@ JITTER = 0.2
 STALL_S = (0.2, 1.5)  # how long a machine stands still
 STALL_EVERY_S = 12.0
 BATCH = 5000
+#: Minutes without a label in which requests end in exceptions all the same are not quiet; both are shown.
+THROWN = re.compile(r"threw exception", re.IGNORECASE)
+QUIET, FAILING = "no exception", "exceptions thrown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +172,12 @@ def nobody(lines: Sequence[Line], minutes: Sequence[int], seed: int, *, stalls: 
         yield Requests(usual, now)
 
 
-def evidence_of(requests: Requests) -> Evidence:
+def evidence_of(requests: Requests, *, alarmed: bool = True) -> Evidence:
+    """``alarmed``: somebody was told that something is wrong, not what or where."""
     start_ns, end_ns = requests.during[0].at_ns, requests.during[-1].at_ns
     hosts = sorted({line.place[0] for line in requests.during})
-    return Evidence(start_ns, end_ns, requests.normal[0].at_ns, hosts=hosts, requests=requests)
+    alarm = [Signal("alarm", "alert", start_ns, end_ns, 1.0, text="something is slow")] if alarmed else []
+    return Evidence(start_ns, end_ns, requests.normal[0].at_ns, alarm, hosts=hosts, requests=requests)
 
 
 def evaluate(folder: Path, seeds: Sequence[int], *, share: float, stalls: bool) -> tuple[list[Answer], list[Answer]]:
@@ -191,8 +199,10 @@ def evaluate(folder: Path, seeds: Sequence[int], *, share: float, stalls: bool) 
                 answers.append(replace(one, seconds=time.process_time() - begun))
         for requests in nobody(lines, minutes, seeds[0], stalls=stalls):
             if requests.during:
-                found = rank(evidence_of(replace(requests, texts=texts)))
-                quiet.append(answer("nobody", "none", set(), found))
+                thrown = sum(bool(THROWN.search(texts.get(line.template, ""))) for line in requests.during)
+                found = rank(evidence_of(replace(requests, texts=texts), alarmed=False))
+                at = datetime.fromtimestamp(requests.during[0].at_ns / SECOND, UTC)
+                quiet.append(answer(f"{at:%H:%M}", FAILING if thrown else QUIET, set(), found))
     return answers, quiet
 
 
@@ -210,7 +220,9 @@ def main() -> None:
     stalls = ", the machine stalls" if args.stalls else ""
     title = f"Delays in quiet minutes, seeds {args.seed}, {args.share:.0%} of the requests{stalls}"
     print_answers(title, answers, verbose=args.verbose)
-    print(f"  nobody slow: {sum(one.clear for one in quiet)} of {len(quiet)} minutes named somebody clearly")
+    for kind in (QUIET, FAILING):
+        mine = [one for one in quiet if one.kind == kind]
+        print_quiet(f"Nobody slow, no alarm, {kind}", mine, verbose=args.verbose)
 
 
 if __name__ == "__main__":

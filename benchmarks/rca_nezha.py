@@ -3,10 +3,11 @@
     PYTHONPATH=. python -m benchmarks.rca_nezha ../shared/data/rca/nezha
 
 Lines and metrics go through the pipeline (parse, redact, mine, index, detect); each fault is then diagnosed as
-``logsense diagnose`` does it. Expected below the folder: ``faulty/<day>/faults.json`` with ``log/`` and ``metric/``
-beside it, and ``normal/<day>/log``. A log line's trace is what its own text states. The log of a day is in pieces with
-hours between them; so the lines of a fault are compared with the nearest minutes that hold lines and no fault, which
-stand for the minutes before it that an uninterrupted log would have.
+``logsense diagnose`` does it, with an alarm that says when something is wrong and no more. Expected below the folder:
+``faulty/<day>/faults.json`` with ``log/`` and ``metric/`` beside it, and ``normal/<day>/log``. A log line's trace is
+what its own text states. The log of a day is in pieces with hours between them; so the lines of a fault are compared
+with the nearest minutes that hold lines and no fault, which stand for the minutes before it that an uninterrupted log
+would have.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import TextIO
 from benchmarks.rca_feed import Feed
 from benchmarks.rca_score import Answer, answer, print_answers, with_citations
 from logsense.diagnosis import diagnose_range
-from logsense.record import MetricPoint, Query, RawEvent
+from logsense.record import MetricPoint, Query, RawEvent, Signal
 from logsense.rootcause import RootcauseOptions
 
 SECOND = 1_000_000_000
@@ -120,9 +121,13 @@ def evaluate_day(day: Path, normal: Path, *, logs: bool, metrics: bool, detect: 
         options = RootcauseOptions(before_s=1800)  # a sample a minute: ten minutes are too few to know what is usual
         answers = []
         for fault in faults:
+            end_ns = fault.at_ns + FAULT_S * SECOND
+            alarm = Signal(f"alarm-{fault.at_ns:x}", "alert", fault.at_ns, end_ns, 1.0, text="something is wrong")
+            pipeline.index.put_signals([alarm])
+            pipeline.index.commit()
             begun = time.process_time()
             found = diagnose_range(
-                pipeline.index, fault.at_ns, fault.at_ns + FAULT_S * SECOND,
+                pipeline.index, fault.at_ns, end_ns,
                 calls=pipeline.dependencies.edges(), addresses=pipeline.dependencies.places(),
                 options=options, normal=normal_minutes(minutes, faults, fault.at_ns),
             )  # fmt: skip

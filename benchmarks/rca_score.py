@@ -94,3 +94,14 @@ def print_answers(title: str, answers: Sequence[Answer], *, verbose: bool) -> No
     ):
         right = f"{sum(one.rank == 1 for one in mine) / len(mine):.3f}" if mine else "    –"
         print(f"    {label:20} {len(mine):3} of {len(answers):3}   {right}")
+
+
+def print_quiet(title: str, answers: Sequence[Answer], *, verbose: bool) -> None:
+    """How often something was named where nothing was wrong; a rank means nothing there."""
+    named, likely = (sum(one.score >= bar for one in answers) for bar in (1e-9, 0.45))
+    clear = sum(one.clear for one in answers)
+    print(f"\n{title}: {len(answers)} times; named somebody {named}, as likely {likely}, clearly ahead {clear}")
+    if verbose:
+        for one in answers:
+            if one.score > 0:
+                print(f"  {one.name:34} {one.kind:16} {'clear' if one.clear else '     '} {one.score:.2f}  {one.first}")

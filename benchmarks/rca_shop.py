@@ -2,8 +2,9 @@
 
     python samples/record_shop.py shop-recording && PYTHONPATH=. python -m benchmarks.rca_shop shop-recording
 
-Lines and metrics go through the pipeline with its detectors. Two questions: is the place right when one asks for the
-time of the fault (``logsense diagnose``), and what do the incidents say that opened by themselves?
+Lines and metrics go through the pipeline with its detectors. Three questions: is the place right when one asks for the
+time of the fault (``logsense diagnose``), is nothing found when one asks for a time without any, and what do the
+incidents say that opened by themselves?
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.rca_feed import Feed
-from benchmarks.rca_score import Answer, answer, print_answers, with_citations
+from benchmarks.rca_score import Answer, answer, print_answers, print_quiet, with_citations
 from logsense.diagnosis import diagnose_range
 from logsense.record import Hypothesis, Incident, RawEvent
 from logsense.sources.metrics_csv import MetricsCsv, MetricsCsvOptions
@@ -27,6 +28,8 @@ SECOND = 1_000_000_000
 EARLY_S = 20  # an incident is dated to a window of ten seconds, and noise may lie just before a fault
 AFTER_S = 12  # what a fault leaves behind is not normal
 NORMAL_S = 600
+QUIET_S = 20  # a stretch without faults that is asked about; between two faults there is hardly more
+KNOWN_S = 120  # normal time that it is compared with at least
 
 
 def read_lines(folder: Path) -> Iterator[RawEvent]:
@@ -82,8 +85,24 @@ def owners(faults: list[dict[str, Any]], incidents: Iterable[Incident]) -> dict[
     return found
 
 
-def evaluate(folder: Path) -> tuple[list[Answer], Told]:
-    """(asked for the time of each fault, said by the incidents that opened by themselves)."""
+def quiet_windows(faults: list[dict[str, Any]], begun_ns: int) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
+    """(from, to, normal periods before) of stretches that no fault touches."""
+    last_ns = max(_ns(fault["start"]) for fault in faults)
+    at = begun_ns + KNOWN_S * SECOND
+    while at + QUIET_S * SECOND <= last_ns:
+        touched = [
+            _ns(fault["end"]) + AFTER_S * SECOND for fault in faults
+            if _ns(fault["start"]) < at + QUIET_S * SECOND and _ns(fault["end"]) + AFTER_S * SECOND > at
+        ]  # fmt: skip
+        if touched:
+            at = max(touched)
+            continue
+        yield at, at + QUIET_S * SECOND, calm(faults, at, begun_ns)
+        at += QUIET_S * SECOND
+
+
+def evaluate(folder: Path) -> tuple[list[Answer], list[Answer], Told]:
+    """(asked for the time of each fault, asked for quiet times, said by the incidents that opened by themselves)."""
     labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
     faults = labels["faults"]
     incidents: dict[str, Incident] = {}
@@ -92,14 +111,20 @@ def evaluate(folder: Path) -> tuple[list[Answer], Told]:
         pipeline = feed.pipeline
         ingest(feed, folder)
         feed.analyse()
-        asked, told = [], Told()
+        asked, quiet, told = [], [], Told()
         owned = owners(faults, (incident for incident in incidents.values() if not incident.merged_into))
         told.beside = len(owned.get("", ()))
+        calls, addresses = pipeline.dependencies.edges(), pipeline.dependencies.places()
+        begun_ns = _ns(labels["start"])
+        for start_ns, end_ns, normal in quiet_windows(faults, begun_ns):
+            found = diagnose_range(pipeline.index, start_ns, end_ns, calls=calls, addresses=addresses, normal=normal)
+            name = f"{folder.name} +{(start_ns - begun_ns) // SECOND} s"
+            quiet.append(answer(name, "quiet", set(), found.hypotheses))
         for fault in faults:
             start_ns, end_ns = _ns(fault["start"]), _ns(fault["end"])
             found = diagnose_range(
-                pipeline.index, start_ns, end_ns, calls=pipeline.dependencies.edges(),
-                addresses=pipeline.dependencies.places(), normal=calm(faults, start_ns, _ns(labels["start"])),
+                pipeline.index, start_ns, end_ns, calls=calls, addresses=addresses,
+                normal=calm(faults, start_ns, begun_ns),
             )  # fmt: skip
             name = f"{fault['kind']} at {fault['service']}"
             one = answer(name, fault["kind"], {fault["host"]}, found.hypotheses)
@@ -109,7 +134,7 @@ def evaluate(folder: Path) -> tuple[list[Answer], Told]:
             best: list[Hypothesis] = max(mine, key=lambda i: i.score).hypotheses if mine else []
             told.said.append(answer(name, fault["kind"], {fault["host"]}, best))
         pipeline.close()
-    return asked, told
+    return asked, quiet, told
 
 
 def _ns(text: str) -> int:
@@ -121,14 +146,15 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="+", help="what samples/record_shop.py wrote")
     parser.add_argument("--verbose", action="store_true", help="a line for each fault")
     args = parser.parse_args()
-    asked, told = list[Answer](), Told()
+    asked, quiet, told = list[Answer](), list[Answer](), Told()
     for folder in args.folder:
         if not (folder / "labels.json").exists():
             raise SystemExit(f"{folder} is no recording: write one with samples/record_shop.py.")
-        one, two = evaluate(folder)
-        asked += one
-        told.add(two)
+        one, two, three = evaluate(folder)
+        asked, quiet = asked + one, quiet + two
+        told.add(three)
     print_answers("Shop, asked for the time of the fault", asked, verbose=args.verbose)
+    print_quiet("Shop, asked for times without a fault", quiet, verbose=args.verbose)
     print_answers("Shop, what the incidents say", told.said, verbose=args.verbose)
     print(
         f"  an incident that began with it: {told.own} of {len(told.said)} faults, exactly one: {told.one}; "

@@ -61,7 +61,8 @@ def incidents_beside(
         if ranks and (not query.hosts or set(query.hosts) & set(incident.hosts)):
             shared.append((min(ranks), -incident.start_ns, incident))
     by_templates = [incident.id for _, _, incident in sorted(shared, key=lambda s: s[:2])]
-    about = [item for item in space.searcher().incidents(topic, filters_of(query)) if item in within]
+    asked = space.searcher().incidents(topic, filters_of(query)) if within else []
+    about = [item for item in asked if item in within]
     # what shares messages with the answer stands above what only reads like it
     best = fuse([by_templates, by_templates, about])
     return [within[item] for item, _ in best[:BESIDE]]

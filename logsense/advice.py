@@ -35,7 +35,8 @@ def doctor_rows(
     advice = [problem_text(problem) for problem in problems]
     if refused:
         advice.append(
-            f"The index refused {refused} documents for their content; its dead letters hold them and the reasons."
+            f"The index refused {refused} documents for what they hold; each is kept with the reason in "
+            f"{getattr(index, 'dead_letters_index', 'its dead letters')}, and all others got through."
         )
     if advice:
         answer.append({**doctor_row("index", {}), "advice": " ".join(advice)})

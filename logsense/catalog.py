@@ -27,11 +27,13 @@ class CatalogReader:
         from logsense.search import Catalog
 
         index, everything = self._index, Query()
-        hosts = {h for h, _ in index.terms(everything, "host", 1000)} | {h for h, _ in index.metric_names()}
+        terms = index.page(everything, limit=0, fields={"host": 1000, "service": 1000, "level": 20}).terms
+        names = {field: {value for value, _ in found if value} for field, found in terms.items()}
+        hosts = names["host"] | {host for host, _ in index.metric_names() if host}
         return Catalog(
-            hosts=sorted(hosts - {""}),
-            services=sorted({s for s, _ in index.terms(everything, "service", 1000)} - {""}),
-            levels=sorted({v for v, _ in index.terms(everything, "level", 20)} - {""}),
+            hosts=sorted(hosts),
+            services=sorted(names["service"]),
+            levels=sorted(names["level"]),
             loggers=self._loggers(),
             holds=lambda field, value: index.search(Query(fields={field: value}), limit=0)[0] > 0,
             moment=lambda kind, before: find_moment(index, kind, before),

@@ -13,6 +13,7 @@ from typing import Any
 from logsense.incidents import Estates, SilenceOptions, Silences, experience
 from logsense.record import Hypothesis, Incident, Sentence
 from logsense.rootcause import (
+    RequestLines,
     RootcauseOptions,
     as_text,
     gather,
@@ -23,6 +24,7 @@ from logsense.rootcause import (
     rank,
     summarise,
     title,
+    uncollected,
 )
 from logsense.stages import Index
 
@@ -42,6 +44,7 @@ class Diagnosis:
     text: str
 
 
+@uncollected()
 def explain(
     index: Index,
     incident: Incident,
@@ -51,14 +54,16 @@ def explain(
     options: RootcauseOptions | None = None,
     earlier: Sequence[Incident] = (),
     similarity: Similarity | None = None,
+    reader: RequestLines | None = None,
     trouble: Sequence[tuple[int, int]] = (),
 ) -> Incident:
     """A copy with hypotheses, summary and title; what people said of ``earlier`` incidents moves the hypotheses.
 
-    ``calls`` are learnt (caller host, called host) pairs, ``addresses`` maps addresses in lines to hosts; ``trouble``
-    are times of other incidents, which are not what is normal.
+    ``calls`` are learnt (caller host, called host) pairs, ``addresses`` maps addresses in lines to hosts; a ``reader``
+    that is kept saves reading the same minutes for each incident. ``trouble`` are times of other incidents, which are
+    not what is normal.
     """
-    evidence = gather_incident(index, incident, sorted(calls), options, addresses, trouble)
+    evidence = gather_incident(index, incident, sorted(calls), options, addresses, reader, trouble)
     known = experience(incident, earlier, similarity)
     hypotheses = known.weigh(rank(evidence, options))
     summary, absent = summarise(incident, hypotheses, evidence)
@@ -80,6 +85,7 @@ def apart(
     calls: Iterable[tuple[str, str]] = (),
     addresses: Mapping[str, str] | None = None,
     options: RootcauseOptions | None = None,
+    reader: RequestLines | None = None,
     trouble: Sequence[tuple[int, int]] = (),
 ) -> bool:
     """Whether ``new`` clearly has its cause at another place than ``old``.
@@ -88,12 +94,13 @@ def apart(
     """
     spans = [*trouble, (old.start_ns, old.last_ns)]
     there, here = (
-        rank(gather_incident(index, one, sorted(calls), options, addresses, others), options)
+        rank(gather_incident(index, one, sorted(calls), options, addresses, reader, others), options)
         for one, others in ((old, trouble), (new, spans))
     )
     return is_clear(there) and is_clear(here) and there[0].host != here[0].host
 
 
+@uncollected()
 def diagnose_range(
     index: Index,
     from_ns: int,
@@ -104,6 +111,7 @@ def diagnose_range(
     options: RootcauseOptions | None = None,
     normal: Sequence[tuple[int, int]] = (),
     hosts: Sequence[str] = (),
+    reader: RequestLines | None = None,
 ) -> Diagnosis:
     """Ranked hypotheses for ``from_ns <= t < to_ns`` over ``hosts``, or all that wrote lines then.
 
@@ -112,7 +120,7 @@ def diagnose_range(
     signals = index.signals(from_ns, to_ns)
     evidence = gather(index, from_ns, to_ns - 1, signals, hosts, sorted(calls), options, addresses, normal)
     compared = normal or [(evidence.before_ns, from_ns)]
-    evidence = replace(evidence, requests=gather_requests(index, from_ns, to_ns - 1, compared, options))
+    evidence = replace(evidence, requests=gather_requests(index, from_ns, to_ns - 1, compared, options, reader))
     hypotheses = rank(evidence, options)
     sentences, absent = summarise(None, hypotheses, evidence)
     return Diagnosis(hypotheses, sentences, absent, as_text(sentences, evidence=True))

@@ -32,6 +32,7 @@ from logsense.predict.forecaster import Forecaster
 from logsense.predict.stated import StatedEnds
 from logsense.predict.windows import HostWindow, TemplateCount, WindowSignal
 from logsense.record import LEVELS, Incident, LogRecord, MetricPoint, RawEvent, Signal
+from logsense.rootcause import RequestLines
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +101,7 @@ class Pipeline:
         self._backfill_used_ns = 0
         self.alerts = Alerts()
         self.dependencies = Estates()
+        self._request_lines = RequestLines()
         self.decisions = Decisions(data)
         self.silences = Silences(settings.section("silence"))
         self.meaning = Meaning()
@@ -370,6 +372,7 @@ class Pipeline:
                 addresses=self.dependencies.places(incident.pipeline),
                 similarity=self.meaning.similarity,
                 earlier=[e for e in earlier if e.start_ns < incident.start_ns],
+                reader=self._request_lines,
                 trouble=self.incidents.spans(incident),
             )
             incident.similar = similar(
@@ -406,8 +409,10 @@ class Pipeline:
 
     def _apart(self, old: Incident, new: Incident) -> bool:
         """Asked where the same seems to begin again just after an incident calmed down, which is seldom."""
-        places = self.dependencies.places(new.pipeline)
-        return apart(self.index, old, new, calls=self._edges, addresses=places, trouble=self.incidents.spans(old))
+        places, spans = self.dependencies.places(new.pipeline), self.incidents.spans(old)
+        return apart(
+            self.index, old, new, calls=self._edges, addresses=places, reader=self._request_lines, trouble=spans
+        )
 
     def _related(self, one: str, two: str) -> bool:
         return (one, two) in self._edges or (two, one) in self._edges

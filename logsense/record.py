@@ -242,3 +242,13 @@ class Hit:
 
     record: LogRecord
     score: float
+
+
+@dataclass(slots=True)
+class Page:
+    """One page of an answer with what is shown beside it: see ``Index.page``."""
+
+    total: int
+    hits: list[Hit]
+    terms: dict[str, list[tuple[str, int]]]
+    histogram: list[tuple[int, int]]

@@ -49,7 +49,7 @@ def reindex(
             copy_lines(reader, writer, state, progress)
             copy_metrics(reader, writer, progress)
             copy_findings(reader, writer, progress)
-            counts = compare(reader, writer)
+            counts = compare(reader, writer, progress)
         finally:
             reader.close()
     finally:
@@ -157,7 +157,7 @@ def copy_incidents(reader: Index, writer: Index) -> None:
                 writer.add_action(action)
 
 
-def compare(reader: Index, writer: Index) -> dict[str, dict[str, int]]:
+def compare(reader: Index, writer: Index, progress: Progress) -> dict[str, dict[str, int]]:
     def counts(index: Index) -> dict[str, int]:
         incidents = index.incidents(limit=EVERYTHING)
         return {
@@ -172,5 +172,9 @@ def compare(reader: Index, writer: Index) -> dict[str, dict[str, int]]:
             "forecasts": len(index.forecasts(limit=EVERYTHING)),
         }
 
-    source, target = counts(reader), counts(writer)
+    progress("counting", 0, 2)
+    source = counts(reader)
+    progress("counting", 1, 2)
+    target = counts(writer)
+    progress("counting", 2, 2)
     return {name: {"source": source[name], "target": target[name]} for name in source}

@@ -132,4 +132,6 @@ def doctor_row(name: str, row: dict[str, Any]) -> dict[str, Any]:
 def problem_text(problem: dict[str, Any]) -> str:
     """One of ``Workspace.ready``'s problems in a sentence or two."""
     since = f" (since {problem['since']})" if problem["since"] else ""
-    return f"{problem['what']}{since}. Why: {problem['why']}. What to do: {problem['fix']}."
+    parts = {"": f"{problem['what']}{since}", "Why: ": problem["why"], "Where: ": problem["where"],
+             "What to do: ": problem["fix"]}  # fmt: skip
+    return " ".join(f"{name}{text.rstrip('.')}." for name, text in parts.items() if text)

@@ -6,7 +6,7 @@ A stage knows its input and output types and nothing of its neighbours. Only ``p
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from logsense.record import (
@@ -16,6 +16,7 @@ from logsense.record import (
     Incident,
     LogRecord,
     MetricPoint,
+    Page,
     Query,
     RawEvent,
     Signal,
@@ -172,6 +173,16 @@ class Index(Protocol):
     def search(self, query: Query, *, limit: int = 50, offset: int = 0, by_time: bool = False) -> tuple[int, list[Hit]]:
         """Total matches and the page. Best first, or newest first with ``by_time``."""
 
+    def counts(self, queries: Sequence[Query]) -> list[int]:
+        """How many lines match each query, asked together."""
+
+    def page(
+        self, query: Query, *, limit: int = 50, offset: int = 0, by_time: bool = False,
+        fields: Mapping[str, int] | None = None, step_ns: int = 0,
+    ) -> Page:  # fmt: skip
+        """``search``, ``terms`` of every field of ``fields`` (each with its size) and ``histogram`` (unless ``step_ns``
+        is 0), asked together: in an index beyond the network a page costs one question instead of six."""
+
     def scan(self, query: Query) -> Iterator[LogRecord]:
         """All matches, oldest first, streamed."""
 
@@ -200,6 +211,10 @@ class Index(Protocol):
     def get_template(self, template_id: str) -> Template | None: ...
 
     def templates(self, ids: Sequence[str] | None = None) -> list[Template]: ...
+
+    def template_changes(self) -> int:
+        """Another number when a template is new or its text, name, level, keywords or survivor changed; not its count.
+        Known within half a second in other processes."""
 
     def nearest_templates(
         self, vector: np.ndarray, k: int, model: str, within: Query | None = None

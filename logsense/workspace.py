@@ -10,6 +10,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,10 +37,12 @@ from logsense.waiting import index_problems
 
 if TYPE_CHECKING:
     from logsense.follow import Follower
+    from logsense.rootcause import RequestLines
     from logsense.search import Searcher
     from logsense.stages import Index
 
 SECOND = 1_000_000_000
+FACETS = ("level", "host", "service")  # counted beside the lines of an answer
 BARS = 60  # bars of a histogram: what fits on a phone and still shows a burst
 
 
@@ -62,7 +65,9 @@ class Workspace:
         self._searches_with: Any = None
         self._models_state = "off"
         self._catalog = CatalogReader(self.index)
+        self._request_lines: RequestLines | None = None
         self._lock = threading.Lock()
+        self._aside = ThreadPoolExecutor(4, "ask")
         # What only the process that accepts lines knows; the server sets them.
         self.backlog_bytes: Callable[[], int] = lambda: 0
         self.intake_stats: Callable[[], dict[str, dict[str, int]]] = dict
@@ -73,6 +78,7 @@ class Workspace:
             threading.Thread(target=self._load_embedder, name="load-embedder", daemon=True).start()
 
     def close(self) -> None:
+        self._aside.shutdown()
         self.desk.close()
         self.index.close()
 
@@ -108,11 +114,17 @@ class Workspace:
         from logsense.search import lucene, understand
 
         started = time.perf_counter()
+        held = self._aside.submit(self._range, from_, to)
         understood = understand(question, now_ns=now or time.time_ns(), tz=zone(tz), catalog=self.catalog())
         query = understood.query
         query.from_ns = from_ if from_ is not None else query.from_ns
         query.to_ns = to if to is not None else query.to_ns
-        answer = self.searcher().search(understood, limit=limit, offset=offset, by_time=by_time)
+        first, last = held.result()
+        step = nice_step_ns(
+            first if query.from_ns is None else query.from_ns, last if query.to_ns is None else query.to_ns, BARS
+        )
+        answer = self.searcher().search(understood, limit=limit, offset=offset, by_time=by_time,
+                                        fields=dict.fromkeys(FACETS, 10), step_ns=step)  # fmt: skip
         found = answer.query
         return {
             "query": {
@@ -136,8 +148,13 @@ class Workspace:
             ]
             if answer.total
             else [],
-            "histogram": self._histogram(found) if answer.total else {"step_s": 0, "buckets": []},
-            "facets": {f: self._facet(found, f) for f in ("level", "host", "service")} if answer.total else {},
+            "histogram": {
+                "step_s": step // SECOND if answer.total else 0,
+                "buckets": [[iso(t), n] for t, n in answer.histogram],
+            },
+            "facets": {f: [[value, count] for value, count in answer.terms[f] if value] for f in FACETS}
+            if answer.total
+            else {},
             "took_ms": round((time.perf_counter() - started) * 1000, 2),
             "notes": [*understood.notes, *answer.notes],
         }
@@ -264,10 +281,12 @@ class Workspace:
         """{"from", "to", "hypotheses": [as in incident], "not_examined": [str], "summary": "text",
         "sentences": [{"text", "role", "evidence"}], "incidents": [ids]}."""
         from logsense.diagnosis import diagnose_range, learnt_estates
+        from logsense.rootcause import RequestLines
 
         from_, to = self._range(from_, to)
+        reader = self._request_lines = self._request_lines or RequestLines()
         estates = learnt_estates(self.data)
-        found = diagnose_range(self.index, from_, to, calls=estates.edges(), addresses=estates.places())
+        found = diagnose_range(self.index, from_, to, calls=estates.edges(), addresses=estates.places(), reader=reader)
         return {
             "from": iso(from_),
             "to": iso(to),
@@ -466,13 +485,7 @@ class Workspace:
         return {**incident_brief(incident), "notes": [a.text for a in incident.actions if a.text]}
 
     def _range(self, from_: int | None, to: int | None) -> tuple[int, int]:
+        if from_ is not None and to is not None:
+            return from_, to
         held = self.index.time_range() or (time.time_ns() - 3600 * SECOND, time.time_ns())
         return from_ if from_ is not None else held[0], to if to is not None else held[1] + 1
-
-    def _histogram(self, query: Query) -> dict[str, Any]:
-        from_, to = self._range(query.from_ns, query.to_ns)
-        step = nice_step_ns(from_, to, BARS)
-        return {"step_s": step // SECOND, "buckets": [[iso(t), n] for t, n in self.index.histogram(query, step)]}
-
-    def _facet(self, query: Query, field: str) -> list[list[Any]]:
-        return [[value, count] for value, count in self.index.terms(query, field, 10) if value]

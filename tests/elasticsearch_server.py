@@ -43,6 +43,7 @@ HEAP = os.environ.get("LOGSENSE_ELASTICSEARCH_HEAP", "512m")
 REQUIRED = "elasticsearch" in os.environ.get("LOGSENSE_TEST_REQUIRE", "")
 FETCH_S = 600
 START_S = 240  # 20 s on a quiet machine
+PLUGIN = Path(__file__).with_name("elasticsearch_analysis") / "AnalysisForKeys.java"
 LONGEST_MB = 16
 USER = ("logsense", "a long password")
 
@@ -111,8 +112,13 @@ def free_port() -> int:
 class Server:
     """One node in a folder of its own. ``stop`` and ``start`` keep its data; ``close`` removes everything."""
 
-    def __init__(self, heap: str = HEAP, port: int = 0, *, secure: bool = False) -> None:
-        """``secure``: https with a certificate of its own (``certificate``), and the user ``USER``."""
+    def __init__(
+        self, heap: str = HEAP, port: int = 0, *, secure: bool = False, joins: Server | None = None, alone: bool = True
+    ) -> None:
+        """``secure``: https with a certificate of its own (``certificate``), the user ``USER``, and API keys.
+
+        ``alone=False`` is the first node of a cluster, which others may join: they are given it as ``joins``.
+        """
         zipped, self.java = fetch(), java_home()
         # /var/tmp rather than the cache: the user that root starts it as cannot look into root's home
         self.folder = Path(tempfile.mkdtemp(prefix="logsense-elasticsearch-", dir="/var/tmp"))
@@ -123,18 +129,23 @@ class Server:
                 if mode and target.is_file():
                     target.chmod(mode & 0o777)
         self.home = self.folder / f"elasticsearch-{VERSION}"
-        self.port, self.heap = port or free_port(), heap
+        self.port, self.transport, self.heap = port or free_port(), free_port(), heap
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
         self.certificate = self.home / "config" / "http.crt"
         self.context: ssl.SSLContext | None = None
         self.headers: dict[str, str] = {}
+        if joins is not None:  # it holds data and decides nothing, so the first goes on without it
+            place = f"discovery.seed_hosts: 127.0.0.1:{joins.transport}\nnode.roles: [data, ingest]\n"
+        else:
+            place = "discovery.type: single-node\n" if alone else f"cluster.initial_master_nodes: n{self.port}\n"
         (self.home / "config" / "elasticsearch.yml").write_text(
-            f"cluster.name: logsense-test\nnode.name: test\ndiscovery.type: single-node\nnetwork.host: 127.0.0.1\n"
-            f"http.port: {self.port}\ntransport.port: {free_port()}\nxpack.security.enabled: {str(secure).lower()}\n"
+            f"cluster.name: logsense-test\nnode.name: n{self.port}\n{place}network.host: 127.0.0.1\n"
+            f"http.port: {self.port}\ntransport.port: {self.transport}\n"
+            f"xpack.security.enabled: {str(secure).lower()}\n"
             "cluster.routing.allocation.disk.threshold_enabled: false\ncluster.max_shards_per_node: 8000\n"
             # lower than the default of 100 MB, so that a request beyond it can be tried; ours are of 8 MiB
-            f"http.max_content_length: {LONGEST_MB}mb\n",
+            f"http.max_content_length: {LONGEST_MB}mb\npath.repo: {self.home}/snapshots\n",
             encoding="utf-8",
         )
         (self.home / "tmp").mkdir()
@@ -165,8 +176,30 @@ class Server:
             [str(self.home / "bin/elasticsearch-users"), "useradd", USER[0], "-p", USER[1], "-r", "superuser"],
             check=True, capture_output=True, env={"PATH": os.environ["PATH"], "ES_JAVA_HOME": str(self.java)},
         )  # fmt: skip
+        self._install_analysis()
         self.context = ssl.create_default_context(cafile=str(self.certificate))
         self.headers = {"Authorization": "Basic " + base64.b64encode(":".join(USER).encode()).decode()}
+
+    def _install_analysis(self) -> None:
+        """What making API keys needs and this distribution lacks, see ``PLUGIN``."""
+        folder = self.home / "plugins" / "analysis-for-keys"
+        folder.mkdir()
+        java, classes = self.java / "bin", self.folder / "classes"
+        for tool in (
+            [java / "javac", "--release", "17", "-cp", f"{self.home}/lib/*", "-d", classes, PLUGIN],
+            [java / "jar", "--create", "--file", folder / "analysis-for-keys.jar", "-C", classes, "."],
+        ):
+            try:
+                subprocess.run(tool, capture_output=True, text=True, check=True)
+            except OSError as error:
+                raise Unavailable(f"a whole JDK is needed, not only its runtime: {error}") from None
+            except subprocess.CalledProcessError as error:
+                raise Unavailable(f"{tool[0]} failed: {error.stderr[-1000:]}") from None
+        (folder / "plugin-descriptor.properties").write_text(
+            f"description=analysis for the index of API keys\nname=analysis-for-keys\nclassname={PLUGIN.stem}\n"
+            f"version=1\njava.version=17\nelasticsearch.version={VERSION}\n",
+            encoding="utf-8",
+        )
 
     def start(self) -> None:
         """Start and wait until the node takes writes. Raises Unavailable with the end of its log."""
@@ -192,7 +225,20 @@ class Server:
         raise Unavailable(f"Elasticsearch {VERSION} did not start: {output}")
 
     def get(self, path: str) -> Any:
-        request = urllib.request.Request(self.url + path, headers=self.headers)
+        return self._ask(urllib.request.Request(self.url + path, headers=self.headers))
+
+    def post(self, path: str, body: Any, method: str = "POST") -> Any:
+        headers = {**self.headers, "Content-Type": "application/json"}
+        return self._ask(urllib.request.Request(self.url + path, json.dumps(body).encode(), headers, method=method))
+
+    def api_key(self, *privileges: str) -> str:
+        """A new key as Kibana makes one, for our indices alone; with the rights that ``deploy/`` names."""
+        indices = [{"names": ["logsense*"], "privileges": list(privileges or ("read", "write", "manage"))}]
+        role = {"logsense": {"cluster": ["manage_index_templates"], "indices": indices}}
+        made = self.post("/_security/api_key", {"name": "logsense", "role_descriptors": role})
+        return str(made["encoded"])
+
+    def _ask(self, request: urllib.request.Request) -> Any:
         with urllib.request.urlopen(request, timeout=10, context=self.context) as answer:
             return json.loads(answer.read())
 

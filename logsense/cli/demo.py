@@ -35,9 +35,10 @@ def run_demo(data: Path, port: int, *, stay: bool, out: Console, index: str = "e
         fill(data, recordings, print_, settings, out)
     else:
         out.print(f"The samples are in {data} already (made by an earlier run; `make clean` removes them).")
-    # The worker is a process of its own, which reads its settings from a file.
+    # For the worker, a process of its own, and for whoever follows the hints at the end from another shell.
     config = data / "demo.toml"
-    config.write_text(f'[index]\ntype = "{index}"\n\n[elasticsearch]\nprefix = "{PREFIX}"\n', encoding="utf-8")
+    where = f"urls = {json.dumps(settings.section('elasticsearch').urls)}\n" if index == "elasticsearch" else ""
+    config.write_text(f'[index]\ntype = "{index}"\n\n[elasticsearch]\n{where}prefix = "{PREFIX}"\n', encoding="utf-8")
     report(data, config, out)
     if stay:
         serve_demo(data, settings, config, out)

@@ -25,8 +25,12 @@ def reindex(
     from logsense.cli.feed import Progress
     from logsense.reindex import reindex as run
 
-    with Progress(quiet=json) as progress:
-        counts = run(*place_of(data, config, tenant), source, target, progress)
+    try:
+        with Progress(quiet=json) as progress:
+            counts = run(*place_of(data, config, tenant), source, target, progress)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted; what was copied is kept. Run the same command again: it goes on there.", err=True)
+        raise typer.Exit(130) from None
     if json:
         print_json(counts)
         return

@@ -170,6 +170,11 @@ def id_key(log_id: str) -> str:
     return f"{log_id[:128]}#{hashlib.sha256(log_id.encode()).hexdigest()}"
 
 
+def is_digest(item: str) -> bool:
+    """Whether ``id_key`` may have made this of a longer id."""
+    return len(item) == 128 + 1 + 64 and item[128] == "#"
+
+
 def fact(name: str, value: Any) -> str:
     """The exact-match key of one further ECS field."""
     if isinstance(value, bool):

@@ -6,7 +6,7 @@ import fcntl
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -20,7 +20,7 @@ from logsense.index.metrics import Metrics
 from logsense.index.options import EmbeddedOptions
 from logsense.index.state import State
 from logsense.index.vectors import TemplateCatalog, Vectors
-from logsense.record import Action, Forecast, Hit, Incident, LogRecord, MetricPoint, Query, Signal, Template
+from logsense.record import Action, Forecast, Hit, Incident, LogRecord, MetricPoint, Page, Query, Signal, Template
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,6 +95,19 @@ class EmbeddedIndex:
     def search(self, query: Query, *, limit: int = 50, offset: int = 0, by_time: bool = False) -> tuple[int, list[Hit]]:
         return self._lines.search(self._plan(query), limit=max(0, limit), offset=max(0, offset), by_time=by_time)
 
+    def counts(self, queries: Sequence[Query]) -> list[int]:
+        return [self.search(query, limit=0)[0] for query in queries]
+
+    def page(
+        self, query: Query, *, limit: int = 50, offset: int = 0, by_time: bool = False,
+        fields: Mapping[str, int] | None = None, step_ns: int = 0,
+    ) -> Page:  # fmt: skip
+        total, hits = self.search(query, limit=limit, offset=offset, by_time=by_time)
+        if not total:
+            return Page(0, [], {field: [] for field in fields or {}}, [])
+        terms = {field: self.terms(query, field, size) for field, size in (fields or {}).items()}
+        return Page(total, hits, terms, self.histogram(query, step_ns) if step_ns > 0 else [])
+
     def scan(self, query: Query) -> Iterator[LogRecord]:
         return self._lines.scan(self._plan(query))
 
@@ -136,6 +149,9 @@ class EmbeddedIndex:
 
     def templates(self, ids: Sequence[str] | None = None) -> list[Template]:
         return self._state.all_templates() if ids is None else self._state.get_templates(ids)
+
+    def template_changes(self) -> int:
+        return self._state.counter("templates")
 
     def nearest_templates(
         self, vector: np.ndarray, k: int, model: str, within: Query | None = None

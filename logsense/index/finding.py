@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from logsense.index.base import MAX_UNITS, SCALE
 from logsense.index.text import camel_parts, contains, inflections, units, words
@@ -33,6 +34,11 @@ def template_words(template: Template) -> list[str]:
     """What a template is found by: its text, the parts of its identifiers, its keywords and its name."""
     said = " ".join([template.text, template.label, *map(str, template.keywords)])[:MAX_CHARS]
     return [*words(said), *camel_parts(template.text[:MAX_CHARS])]
+
+
+def said(template: Template) -> list[Any]:
+    """What readers keep of a template; a change of it changes the counter of ``templates``."""
+    return [template.text, template.alias_of, list(template.keywords), template.label, template.level]
 
 
 def incident_words(incident: Incident) -> list[str]:

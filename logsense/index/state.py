@@ -14,6 +14,7 @@ import orjson
 
 from logsense.index.base import clean, from_dict, to_json
 from logsense.index.database import Database, chunks, placeholders
+from logsense.index.finding import said
 from logsense.record import Action, Forecast, Hypothesis, Incident, Sentence, Signal, Template
 
 _SCHEMA = """
@@ -70,7 +71,7 @@ class State:
     # templates
 
     def put_templates(self, templates: Sequence[Template]) -> None:
-        fresh = {clean(item.id): to_json([item.text, item.alias_of, item.keywords, item.label]) for item in templates}
+        fresh = {clean(item.id): to_json(said(item)) for item in templates}
         known = dict(self._select("SELECT id, words FROM templates WHERE id IN ({})", list(fresh)))
         with self._db.transaction() as db:
             db.executemany(

@@ -8,12 +8,15 @@ from logsense.rootcause.gather import gather, gather_incident, gather_requests
 from logsense.rootcause.hypotheses import rank
 from logsense.rootcause.options import RootcauseOptions
 from logsense.rootcause.patterns import known_patterns, load_patterns
+from logsense.rootcause.reading import RequestLines
 from logsense.rootcause.render import FORMS, render
 from logsense.rootcause.summary import as_text, is_clear, just_before, summarise, title
+from logsense.rootcause.uncollected import uncollected
 
 __all__ = [
     "FORMS",
     "Evidence",
+    "RequestLines",
     "RootcauseOptions",
     "SeriesExcerpt",
     "TemplateCount",
@@ -31,4 +34,5 @@ __all__ = [
     "summarise",
     "title",
     "translate",
+    "uncollected",
 ]

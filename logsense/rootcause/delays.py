@@ -28,7 +28,7 @@ EXPECTED = 1.2  # z that a hop of a slow place is expected to exceed; below it, 
 INWARD = 0.8  # hops towards a place say less: its caller may be late
 TELLS = 1.5  # z from which a slow hop is worth telling
 FEW = 4  # hops of others from which they say how slow everything is
-TIE = 0.1  # scores this close decide nothing: then the called place comes first
+TIE = 0.25  # scores this close decide nothing: then the called place comes first
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,9 @@ class Hop:
     def weight(self) -> float:
         """How clearly slow (positive) or not slow (negative)."""
         if self.z > 0 and not self.slow:
-            return min(self.z, 0.5)
+            # longer by half and surely so, but too little to trouble anybody: neither for nor against
+            grew = self.z > TELLS and self.delay_ns >= LEAST_SHARE * (self.usual_ns + self.grown_ns)
+            return min(self.z, EXPECTED if grew else 0.5)
         return max(FLOOR, min(self.z, CAP))
 
     def beyond(self, grown_ns: float) -> Hop:

@@ -30,9 +30,13 @@ PARTIAL = 1.0  # what a partly taken up resource adds to a delay's score
 BOTH = 0.4  # share of the slowest place's score that a slow place with a resource taken up needs to come first
 #: Gain of changed steps that is worth a hypothesis; ordinary minutes, whose mix of requests varies, reach as much.
 STEPS_GATE = 8.0
+#: Times the gates of delays and steps where no detector saw anything. No quiet stretch in recordings of a shop on a
+#: busy machine reached it, and none of Nezha's quiet minutes in which no request fails.
+QUIET = 4.0
 PASSED_ON = 0.3  # share of its caller's gain that a called service's own change needs to be the deeper one
 EQUAL = 0.97  # share of its caller's gain from which an unreached service's is the same evidence
 RARE = 0.05  # share of times up to which a step was hardly ever taken
+SURELY = 3  # places that opened a gate which come before all that did not
 FLOOR, TOP = 0.3, 0.92  # scores of evidence that just counts, and of the clearest
 AHEAD = 2.0  # times the runner-up from which evidence stands for itself
 BEHIND = 0.85  # share of the score before it that evidence of a later gate can have at most
@@ -55,21 +59,15 @@ class Deviation:
 
 
 def deviations(evidence: Evidence, *, figures: bool = True) -> list[Hypothesis]:
-    """Hypotheses, best first, at most one a place. ``figures``: also by latency and failures along calls."""
-    requests = evidence.requests or Requests()
-    uses = taken_up(evidence)
-    found = _resources([use for use in uses if not use.partial])
-    weak: list[Deviation] = []
-    if requests:
-        slow = delays(requests)
-        clear = [delay for delay in slow if delay.score >= DELAY_GATE]
-        found += _starved([use for use in uses if use.partial], slow, requests)
-        found += _delays(clear, slow, requests)
-        weak = _delays([delay for delay in slow if delay.score < DELAY_GATE], slow, requests)
-        found += _steps(changes(requests), requests)
-    if figures:
+    """Hypotheses, best first, at most one a place. ``figures``: also by latency and failures along calls.
+
+    Without any signal the question is not only who but whether at all: then only what is far beyond its gate counts.
+    """
+    alarmed = bool(evidence.signals)
+    found, weak = _by_gate(evidence, 1.0 if alarmed else QUIET)
+    if figures and alarmed:
         found += _golden(evidence)
-    found += weak  # they name further places, behind what is clear
+    found = _with_others(found, weak if alarmed or found else [])
     out: list[Hypothesis] = []
     seen: set[Place] = set()
     bar, kind = TOP, ""
@@ -83,6 +81,39 @@ def deviations(evidence: Evidence, *, figures: bool = True) -> list[Hypothesis]:
         seen.add(one.place)
         out.append(_hypothesis(one, round(score, 4)))
     return out
+
+
+def _by_gate(evidence: Evidence, bar: float) -> tuple[list[Deviation], list[tuple[float, Deviation]]]:
+    """What opened its gate, in the order of the kinds, and what did not, with how much of the gate it reached.
+
+    ``bar`` is how many times the usual gate it takes.
+    """
+    requests = evidence.requests or Requests()
+    uses = taken_up(evidence)
+    found = _resources([use for use in uses if not use.partial])
+    weak: list[tuple[float, Deviation]] = []
+    if not requests:
+        return found, weak
+    slow = delays(requests)
+    clear = [delay for delay in slow if delay.score >= bar * DELAY_GATE]
+    found += _starved([use for use in uses if use.partial], slow if bar <= 1 else clear, requests)
+    found += _delays(clear, slow, requests)
+    rest = [delay for delay in slow if delay not in clear]
+    weak += zip((delay.score / DELAY_GATE for delay in rest), _delays(rest, slow, requests), strict=True)
+    for gain, one in _steps(changes(requests), requests):
+        if gain >= bar * STEPS_GATE:
+            found.append(one)
+        else:
+            weak.append((gain / STEPS_GATE, one))
+    return found, weak
+
+
+def _with_others(found: Sequence[Deviation], weak: Sequence[tuple[float, Deviation]]) -> list[Deviation]:
+    """What opened no gate behind what did, the nearest to its gate first; but the best of those about other places
+    comes before the fourth place of a kind that did, which is hardly ever the cause."""
+    named = {one.place for one in found}
+    others = [one for _, one in sorted(weak, key=lambda rated: (-rated[0], rated[1].place)) if one.place not in named]
+    return [*found[:SURELY], *others[:1], *found[SURELY:], *others[1:]]
 
 
 def _margin(lead: float) -> float:
@@ -195,7 +226,8 @@ def _hop(hop: Hop, place: Place, requests: Requests) -> str:
 # -- steps ----------------------------------------------------------------------------------------------
 
 
-def _steps(found: dict[Place, Change], requests: Requests) -> list[Deviation]:
+def _steps(found: dict[Place, Change], requests: Requests) -> list[tuple[float, Deviation]]:
+    """Each with its gain."""
     calls = callers([*requests.normal, *requests.during])
     ordered = sorted(found.values(), key=lambda change: (-change.gain, change.place))
     ordered = _deepest_first(ordered, calls, silent_places(requests))
@@ -206,15 +238,14 @@ def _steps(found: dict[Place, Change], requests: Requests) -> list[Deviation]:
         rivals = [other.gain for other in ordered if other is not change and other.place not in waiting]
         strength = max(0.0, 1 - math.exp(-(change.gain - STEPS_GATE) / 15)) if change.gain >= STEPS_GATE else 0.0
         weak = 0.0 if strength else 0.5 * (change.gain / STEPS_GATE - 1)
-        out.append(
-            Deviation(
-                change.place, "changed_requests", strength or weak, _lead(change.gain, rivals),
-                "Requests go wrong in {service} on {host}", _why_changed(change, requests),
-                (*(f"line:{line}" for line in change.lines), *_templates(change)),
-                ("the lines of one such request, in all services", "what was deployed or configured in {service} just "
-                 "before", "errors of {service} around the onset"),
-            )
+        one = Deviation(
+            change.place, "changed_requests", strength or weak, _lead(change.gain, rivals),
+            "Requests go wrong in {service} on {host}", _why_changed(change, requests),
+            (*(f"line:{line}" for line in change.lines), *_templates(change)),
+            ("the lines of one such request, in all services", "what was deployed or configured in {service} just "
+             "before", "errors of {service} around the onset"),
         )  # fmt: skip
+        out.append((change.gain, one))
     return out
 
 

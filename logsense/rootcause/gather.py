@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 
 from logsense.record import Incident, Query, Signal
 from logsense.rootcause.evidence import SECOND, Evidence, SeriesExcerpt, TemplateCount
 from logsense.rootcause.options import RootcauseOptions
+from logsense.rootcause.reading import RequestLines
 from logsense.rootcause.requests import Line, Requests, line_of
 from logsense.stages import Index
 
@@ -33,6 +31,7 @@ def gather_incident(
     calls: Sequence[tuple[str, str]] = (),
     options: RootcauseOptions | None = None,
     addresses: Mapping[str, str] | None = None,
+    reader: RequestLines | None = None,
     trouble: Sequence[tuple[int, int]] = (),
 ) -> Evidence:
     """Evidence of one incident: its hosts, those they call, and the time before it.
@@ -57,7 +56,7 @@ def gather_incident(
     evidence = gather(index, start_ns, incident.last_ns, signals, sorted(hosts), calls, options, addresses, normal)
     # Of requests the lead is left out: mixed into the incident it would hide how it differs.
     end_ns = max(incident.last_ns, incident.start_ns)
-    requests = gather_requests(index, incident.start_ns, end_ns, normal, options)
+    requests = gather_requests(index, incident.start_ns, end_ns, normal, options, reader)
     return replace(evidence, requests=requests)
 
 
@@ -118,7 +117,12 @@ def gather(
 
 
 def gather_requests(
-    index: Index, start_ns: int, end_ns: int, normal: Sequence[tuple[int, int]], options: RootcauseOptions | None = None
+    index: Index,
+    start_ns: int,
+    end_ns: int,
+    normal: Sequence[tuple[int, int]],
+    options: RootcauseOptions | None = None,
+    reader: RequestLines | None = None,
 ) -> Requests | None:
     """Lines that state their request, of ``[start_ns, end_ns]`` and of the ``normal`` periods, on all hosts.
 
@@ -130,36 +134,22 @@ def gather_requests(
     _, hits = index.search(during, limit=PROBE, by_time=True)
     if sum(line_of(hit.record) is not None for hit in hits) < PROBE_SHARE * max(len(hits), 1):
         return None
-    now = _read(index, [(start_ns, end_ns + 1)], options.request_lines)
-    before = _read(index, normal, options.request_lines)
+    reader = reader or RequestLines(kept=0)
+    now = _read(index, [(start_ns, end_ns + 1)], options.request_lines, reader)
+    before = _read(index, normal, options.request_lines, reader)
     ids = sorted({line.template for line in (*now, *before)})
     texts = {template.id: template.text for template in index.templates(ids)}
     return Requests(before, now, texts, max(len(now), len(before)) >= options.request_lines)
 
 
-def _read(index: Index, periods: Sequence[tuple[int, int]], limit: int) -> list[Line]:
+def _read(index: Index, periods: Sequence[tuple[int, int]], limit: int, reader: RequestLines) -> list[Line]:
     """At most ``limit`` lines, from each period as many: its latest are nearest to the incident, but whole requests
     need a stretch without holes, so each period gives its beginning."""
     lines: list[Line] = []
-    with _no_collection():
-        for number, (from_ns, to_ns) in enumerate(periods):
-            share = (limit - len(lines)) // (len(periods) - number)
-            found = (line for record in index.scan(Query(from_ns=from_ns, to_ns=to_ns)) if (line := line_of(record)))
-            lines += islice(found, share)
-        lines.sort()
+    for number, (from_ns, to_ns) in enumerate(periods):
+        lines += reader.read(index, from_ns, to_ns, (limit - len(lines)) // (len(periods) - number))
+    lines.sort()
     return lines
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Tens of thousands of records, none of them in a cycle: looking for cycles meanwhile takes longer than reading."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _templates(

@@ -7,7 +7,7 @@ states it, else ``TraceID: …``, ``request_id=…``, Sleuth's ``[app,trace,span
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -28,7 +28,7 @@ _SPAN = re.compile(r"(?<![a-z])span[._-]?id[\"']?\s{0,2}[:=]\s{0,2}[\"'\[]?([\w-
 _SLEUTH = re.compile(r"\[[\w.-]{0,64},([0-9a-f]{16,32}),([0-9a-f]{16})[\],]")
 _TRACEPARENT = re.compile(r"\b00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}\b")
 _REQUEST_FIELDS = ("trace.id", "transaction.id", "http.request.id")
-CUT_S = 3  # a request whose last line is this close to the end of the data may go on after it
+CUT_S = 3  # a request this close to where the data begin or end may have begun before, or go on after
 PAUSE_S = 30  # no line of any request for so long is a gap in the data
 
 
@@ -92,13 +92,15 @@ def by_request(lines: Iterable[Line]) -> dict[str, list[Line]]:
     return found
 
 
-def whole(lines: Sequence[Line]) -> Iterator[tuple[list[Line], bool]]:
-    """Each request with whether its end was seen: not where the data end or pause just after its last line."""
+def whole(lines: Sequence[Line]) -> Iterator[tuple[list[Line], bool, bool]]:
+    """Each request with whether its beginning and its end were seen: not where the data begin, end or pause there."""
     times = [line.at_ns for line in lines]
     for mine in by_request(lines).values():
-        last = mine[-1].at_ns
+        first, last = mine[0].at_ns, mine[-1].at_ns
+        before = bisect_left(times, first - CUT_S * SECOND)
         after = bisect_right(times, last + CUT_S * SECOND)
-        yield mine, after < len(times) and times[after] - last <= PAUSE_S * SECOND
+        begun = before > 0 and first - times[before - 1] <= PAUSE_S * SECOND
+        yield mine, begun, after < len(times) and times[after] - last <= PAUSE_S * SECOND
 
 
 def callers(lines: Iterable[Line]) -> dict[tuple[Place, Place], int]:

@@ -1,27 +1,26 @@
 """Requests that take other steps than usual: a service that goes on differently, or is not reached any more.
 
 Within a service's share of a request each message leads to the next; how often to which is counted in normal times
-and compared by the G-test (log-likelihood ratio against independence; Sokal and Rohlf, Biometry). Requests are
-independent of each other, the lines of one are not: what a request repeats counts for less (Kish's design effect). A
-called service that fails before it writes anything shows in its caller's lines: what used to follow there
-does not.
+and compared by the G-test (log-likelihood ratio against independence; Sokal and Rohlf, Biometry), less what varies
+from time to time anyway. A called service that fails before it writes anything shows in its caller's lines: what used
+to follow there does not.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 from logsense.rootcause.requests import Line, Place, Requests, whole
+from logsense.rootcause.transitions import State, Transitions
 
-START, END, STAY, AWAY = "", "(end)", "(stays)", "(elsewhere)"
-State = tuple[Place, str]  # a place and the message just written there
-EXAMPLES = 3
-ALIKE = 0.1  # correlation within a request; anything from 0.05 to 0.3 ranks the same
+START, END, STAY, AWAY, BACK = "", "(end)", "(stays)", "(elsewhere)", "(answer)"
+Share = tuple[Place, str]  # a service's share of a request: its place and span
+DEEPEST = 30  # calls within calls that are followed upwards
 USUAL_CALL = 0.2  # share of times that a message is followed by a call, below which a missing one says nothing
 
 
@@ -46,38 +45,6 @@ class Change:
     caller: Place | None = None
 
 
-@dataclass(slots=True)
-class _Table:
-    """For each state what follows it: ``times`` as often as seen, ``weight`` as many independent observations."""
-
-    weight: dict[State, dict[Any, float]] = field(default_factory=dict)
-    times: dict[State, Counter[Any]] = field(default_factory=dict)
-    examples: dict[tuple[State, object], list[str]] = field(default_factory=dict)
-
-    def add(self, request: Iterable[tuple[State, object, str]]) -> None:
-        """The (state, what follows, line id) of one request."""
-        mine: dict[State, dict[Any, int]] = {}
-        for state, to, line in request:
-            seen = mine.get(state)
-            if seen is None:
-                mine[state] = {to: 1}  # nearly always: a request passes most states once
-            else:
-                seen[to] = seen.get(to, 0) + 1
-            shown = self.examples.get((state, to))
-            if shown is None:
-                self.examples[state, to] = [line]
-            elif len(shown) < EXAMPLES:
-                shown.append(line)
-        for state, seen in mine.items():
-            times, weight = self.times.get(state), self.weight.get(state)
-            if times is None or weight is None:
-                times, weight = self.times[state], self.weight[state] = Counter(), {}
-            alike = 1 + (sum(seen.values()) - 1) * ALIKE
-            for to, count in seen.items():
-                times[to] += count
-                weight[to] = weight.get(to, 0.0) + count / alike
-
-
 def changes(requests: Requests) -> dict[Place, Change]:
     """The strongest change of each place that has any."""
     (steps, calls), (now_steps, now_calls) = _tables(requests.normal), _tables(requests.during)
@@ -89,37 +56,58 @@ def changes(requests: Requests) -> dict[Place, Change]:
     return best
 
 
-def _tables(lines: Sequence[Line]) -> tuple[_Table, _Table]:
+def _tables(lines: Sequence[Line]) -> tuple[Transitions, Transitions]:
     """What follows a message in the same service's share of a request, and what in the whole request."""
-    steps, calls = _Table(), _Table()
-    for mine, ended in whole(lines):
-        steps.add(_within(mine, ended=ended))
-        calls.add(_across(mine, ended=ended))
-    return steps, calls
+    requests = list(whole(lines))
+    steps = Transitions(_within(mine, begun=begun, ended=ended) for mine, begun, ended in requests)
+    return steps, Transitions(_across(mine, ended=ended) for mine, _, ended in requests)
 
 
-def _within(mine: Sequence[Line], *, ended: bool) -> Iterator[tuple[State, object, str]]:
+def _within(mine: Sequence[Line], *, begun: bool, ended: bool) -> Iterator[tuple[tuple[State, object], str]]:
     last: dict[tuple[Place, str], Line] = {}
     for line in mine:
         before = last.get((line.place, line.span))
-        yield (line.place, before.template if before else START), line.template, line.id
+        if before or begun:
+            yield ((line.place, before.template if before else START), line.template), line.id
         last[line.place, line.span] = line
     if ended:
         for line in last.values():
-            yield (line.place, line.template), END, line.id
+            yield ((line.place, line.template), END), line.id
 
 
-def _across(mine: Sequence[Line], *, ended: bool) -> Iterator[tuple[State, object, str]]:
+def _across(mine: Sequence[Line], *, ended: bool) -> Iterator[tuple[tuple[State, object], str]]:
+    """An answer goes to whoever asked: where it goes says who that was, not that anybody is reached."""
+    asked_by: dict[Share, Share | None] = {(mine[0].place, mine[0].span): None}
     for line, after in pairwise(mine):
-        if after.place != line.place:
-            yield (line.place, line.template), after.place, line.id
+        state = line.place, line.template
+        here, there = (line.place, line.span), (after.place, after.span)
+        if here == there:
+            yield (state, STAY), line.id
+            continue
+        back = _waits(there, here, asked_by)
+        if not back:
+            asked_by.setdefault(there, here)
+        if line.place == after.place:
+            yield (state, AWAY), line.id
         else:
-            yield (line.place, line.template), STAY if after.span == line.span else AWAY, line.id
+            yield (state, BACK if back else after.place), line.id
     if ended:
-        yield (mine[-1].place, mine[-1].template), END, mine[-1].id
+        yield ((mine[-1].place, mine[-1].template), END), mine[-1].id
 
 
-def _steps(before: _Table, now: _Table) -> list[Change]:
+def _waits(one: Share, here: Share, asked_by: Mapping[Share, Share | None]) -> bool:
+    """Whether ``one`` asked ``here``, directly or through others."""
+    for _ in range(DEEPEST):
+        above = asked_by.get(here)
+        if above is None:
+            return False
+        if above == one:
+            return True
+        here = above
+    return False
+
+
+def _steps(before: Transitions, now: Transitions) -> list[Change]:
     found = []
     for state, after in now.weight.items():
         usual = before.weight.get(state)
@@ -132,19 +120,19 @@ def _steps(before: _Table, now: _Table) -> list[Change]:
             gain = _g({0: sum(usual.values())}, {0: known, 1: sum(after[name] for name in new)}) - 1
             rose = new
         else:
-            gain = _g(usual, after) - (len(usual.keys() | after.keys()) - 1)
+            gain = _gain(_g(usual, after), len(usual.keys() | after.keys()) - 1, partial(before.unsteady, state))
             rose = list(after)
         if rose and gain > 0:
             to = max(rose, key=lambda name: (_share(after, name) - _share(usual, name), name))
-            was = (before.times[state][to], sum(before.times[state].values()))
+            was = (before.times[state].get(to, 0), sum(before.times[state].values()))
             is_now = (now.times[state][to], sum(now.times[state].values()))
-            shown = tuple(now.examples.get((state, to), ()))
+            shown = now.examples(state, to)
             kind = "start" if template == START else "steps"
             found.append(Change(place, gain, kind, template, to, was, is_now, shown))
     return found
 
 
-def _unreached(before: _Table, now: _Table) -> list[Change]:
+def _unreached(before: Transitions, now: Transitions) -> list[Change]:
     """Calls that no longer arrive, given that the caller has written the line which they used to follow."""
     found = []
     for state, after in now.weight.items():
@@ -160,17 +148,22 @@ def _unreached(before: _Table, now: _Table) -> list[Change]:
                 or after.get(called, 0.0) * total >= weight * count
             ):
                 continue
-            gain = (
-                _g({1: weight, 0: total - weight}, {1: after.get(called, 0.0), 0: count - after.get(called, 0.0)}) - 1
-            )
+            arrived = after.get(called, 0.0)
+            gain = _g({1: weight, 0: total - weight}, {1: arrived, 0: count - arrived})
+            gain = _gain(gain, 1, partial(before.unsteady, state, called))
             if gain <= 0:
                 continue
             instead = max((to for to in after if to != called), key=lambda to: (after[to], str(to)))
             was = (before.times[state][called], sum(before.times[state].values()))
-            is_now = (now.times[state][called], sum(now.times[state].values()))
-            shown = tuple(now.examples.get((state, instead), ()))
+            is_now = (now.times[state].get(called, 0), sum(now.times[state].values()))
+            shown = now.examples(state, instead)
             found.append(Change(called, gain, "unreached", template, "", was, is_now, shown, caller))
     return found
+
+
+def _gain(g: float, freedom: int, unsteady: Callable[[], float]) -> float:
+    """What ``g`` says beyond chance, and beyond what varies from time to time anyway."""
+    return g / unsteady() - freedom if g > freedom else 0.0
 
 
 def _share(counts: Mapping[Any, float], name: str) -> float:

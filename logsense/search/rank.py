@@ -21,7 +21,8 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,9 @@ KEYWORD_WORDS = 2
 ENOUGH_WORDS = 0.6
 #: Words that are looked up; longer questions are about meaning anyway.
 MAX_WORDS = 12
-#: Seconds for which the templates' words are kept before they are read again.
+#: Templates of the lines of an answer that are told, the most frequent.
+TEMPLATES = 50
+#: Seconds for which the templates' words are kept before the index is asked whether they changed.
 REFRESH_S = 5.0
 #: Seconds before all vectors are read again for the sake of templates whose vector is not known yet.
 VECTORS_S = 60.0
@@ -76,7 +79,10 @@ VECTORS_S = 60.0
 
 @dataclass(slots=True)
 class SearchAnswer:
-    """``query`` is what was finally asked; ``templates`` are (template, lines, score), best first."""
+    """``query`` is what was finally asked; ``templates`` are (template, lines, score), best first.
+
+    ``terms`` and ``histogram`` are as in ``Index.page``.
+    """
 
     total: int
     hits: list[Hit]
@@ -84,13 +90,17 @@ class SearchAnswer:
     query: Query
     semantic: bool
     notes: list[str] = field(default_factory=list)
+    terms: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    histogram: list[tuple[int, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """The surviving templates' ids, words, polarity, and which of them are grave by their level."""
+    """The surviving templates, their ids, words, polarity, and which of them are grave by their level."""
 
     read_at: float
+    changes: int
+    templates: dict[str, Template]
     ids: list[str]
     lexicon: Lexicon
     grave: set[str]
@@ -106,13 +116,21 @@ class Searcher:
     def __init__(self, index: Index, embedder: Embedder | None) -> None:
         self._index, self._embedder = index, embedder
         self._lock = threading.Lock()
+        # asks an index beyond the network while the question is embedded here
+        self._aside = ThreadPoolExecutor(4, "search")
         self._ranker: Ranker | None = None
-        self._words_of = _Words(float("-inf"), [], Lexicon([]), set(), {})
+        self._words_of = _Words(float("-inf"), -1, {}, [], Lexicon([]), set(), {})
         self._vectors: dict[str, np.ndarray] = {}
         self._vectors_at = float("-inf")
 
-    def search(self, understood: Understood, limit: int = 20, offset: int = 0, by_time: bool = False) -> SearchAnswer:
-        """Never raises on content. A question without a topic is its filters alone, newest first."""
+    def search(
+        self, understood: Understood, limit: int = 20, offset: int = 0, by_time: bool = False,
+        fields: Mapping[str, int] | None = None, step_ns: int = 0,
+    ) -> SearchAnswer:  # fmt: skip
+        """Never raises on content. A question without a topic is its filters alone, newest first.
+
+        ``fields`` and ``step_ns``: what to show beside the lines, see ``Index.page``.
+        """
         query = replace(understood.query, phrases=list(understood.query.phrases))
         notes: list[str] = []
         self._check_identifiers(understood, query, notes)
@@ -124,10 +142,12 @@ class Searcher:
             elif not query.text and not query.phrases:
                 notes.append("nothing in the index is close to this question")
                 return SearchAnswer(0, [], [], query, False, notes)
-        total, hits = self._index.search(query, limit=limit, offset=offset, by_time=by_time)
-        if not total and not notes:
+        page = self._index.page(query, limit=limit, offset=offset, by_time=by_time,
+                                fields={"template_id": TEMPLATES, **(fields or {})}, step_ns=step_ns)  # fmt: skip
+        if not page.total and not notes:
             notes.append("no line matches")
-        return SearchAnswer(total, hits, self._templates(query, scores, total), query, bool(scores), notes)
+        templates = self._templates(dict(page.terms.pop("template_id")), scores, page.total)
+        return SearchAnswer(page.total, page.hits, templates, query, bool(scores), notes, page.terms, page.histogram)
 
     def incidents(self, topic: str, within: Query) -> list[str]:
         """Ids of the incidents about ``topic``, best first: those found by words and by meaning, fused.
@@ -152,17 +172,18 @@ class Searcher:
 
     def _check_identifiers(self, understood: Understood, query: Query, notes: list[str]) -> None:
         """An identifier that no line holds stays required, so the answer is honest: nothing."""
-        for identifier in understood.identifiers:
-            if not self._count(Query(phrases=[identifier])):
-                notes.append(f"no line holds {identifier}")
+        asked = understood.identifiers
+        held = self._index.counts([Query(phrases=[identifier]) for identifier in asked])
+        notes += [f"no line holds {item}" for item, count in zip(asked, held, strict=True) if not count]
 
     def _choose(self, understood: Understood, query: Query, notes: list[str]) -> dict[str, float]:
         """Set ``query.text`` to the keywords worth asking for; return the templates that meaning selects."""
         words = query.text.split()[:MAX_WORDS]
-        present = [word for word in words if self._count(Query(text=word))]
+        asked = [*words, " ".join(words)] if words else []
+        *held, both = self._index.counts([Query(text=text) for text in asked]) or [0]
+        present = [word for word, count in zip(words, held, strict=True) if count]
         absent = [word for word in words if word not in present]
-        together = bool(present) and not absent and bool(self._count(Query(text=" ".join(present))))
-        together = together and not understood.translated
+        together = bool(words and not absent and both) and not understood.translated
         if together and (len(words) == 1 or (len(words) <= KEYWORD_WORDS and self._said(words))):
             query.text = " ".join(words)
             return {}
@@ -181,26 +202,24 @@ class Searcher:
         """Whether some template itself says all the words: else they met by chance, as in the name of a page."""
         return any(share > 0.999 for share in self._words().lexicon.share(" ".join(words), plain=True))
 
-    def _count(self, query: Query) -> int:
-        return self._index.search(query, limit=0)[0]
-
     def _nearest(self, topic: str, query: Query, notes: list[str]) -> dict[str, float]:
         """Templates that answer ``topic``, with their scores, best first; none when the evidence is too thin."""
         embedder = self._embedder
         if embedder is None or not getattr(embedder, "loaded", True):
             notes.append("the language model is not loaded: searched by keyword only")
             return {}
-        ranker, words = self._ranker_for(embedder), self._words()
+        ranker, words, index = self._ranker_for(embedder), self._words(), self._index
+        # the filters are part of both searches, so that templates beyond them take nobody's place
+        filters = replace(query, text="", template_ids=[])
+        matching = self._aside.submit(index.matching_templates, topic, BY_WORDS, filters)
         vector = ranker.vector(topic)
-        cosines = dict(self._index.nearest_templates(vector, CANDIDATES, embedder.name))
+        nearest = self._aside.submit(index.nearest_templates, vector, CANDIDATES, embedder.name, filters)
+        cosines = dict(index.nearest_templates(vector, CANDIDATES, embedder.name))
+        near, said = dict(nearest.result()), [name for name, _ in matching.result()]
         if not cosines:
             notes.append("no template has a vector yet: searched by keyword only")
             return {}
-        # the filters are part of both searches, so that templates beyond them take nobody's place
-        filters = replace(query, text="", template_ids=[])
-        near = dict(self._index.nearest_templates(vector, CANDIDATES, embedder.name, filters))
-        said = [name for name, _ in self._index.matching_templates(topic, BY_WORDS, filters) if name not in near]
-        near |= self._cosines(vector, said, embedder.name)
+        near |= self._cosines(vector, [name for name in said if name not in near], embedder.name)
         cosines |= near
         shares = dict(zip(words.ids, words.lexicon.share(topic), strict=True))
         bridges = self._bridges(ranker, vector, list(cosines), embedder.name)
@@ -264,13 +283,20 @@ class Searcher:
             return known, np.stack([self._vectors[name] for name in known]) if known else None
 
     def _words(self) -> _Words:
-        """What the surviving templates say; at most ``REFRESH_S`` old."""
+        """What the surviving templates say; at most ``REFRESH_S`` behind the index."""
         with self._lock:
-            if time.monotonic() - self._words_of.read_at > REFRESH_S:
+            if time.monotonic() - self._words_of.read_at <= REFRESH_S:
+                return self._words_of
+            changes = self._index.template_changes()
+            if changes == self._words_of.changes:
+                self._words_of = replace(self._words_of, read_at=time.monotonic())
+            else:
                 templates = [item for item in self._index.templates() if not item.alias_of]
                 said = [_spoken(item) for item in templates]
                 self._words_of = _Words(
                     time.monotonic(),
+                    changes,
+                    {item.id: item for item in templates},
                     [item.id for item in templates],
                     Lexicon(said),
                     {item.id for item in templates if LEVEL_RANK.get(item.level, -1) >= LEVEL_RANK["warning"]},
@@ -280,11 +306,15 @@ class Searcher:
 
     # --- what came out --------------------------------------------------------------------------
 
-    def _templates(self, query: Query, scores: dict[str, float], total: int) -> list[tuple[Template, int, float]]:
-        if not total:
+    def _templates(
+        self, counts: dict[str, int], scores: dict[str, float], total: int
+    ) -> list[tuple[Template, int, float]]:
+        if not counts:
             return []
-        counts = dict(self._index.terms(query, "template_id", 50))
-        known = {item.id: item for item in self._index.templates(list(counts))}
+        recent = self._words().templates
+        known = {name: recent[name] for name in counts if name in recent}
+        if missing := [name for name in counts if name not in known]:
+            known |= {item.id: item for item in self._index.templates(missing)}
         share = {name: count / total for name, count in counts.items()}
         ranked: Sequence[str] = sorted(known, key=lambda name: (-scores.get(name, 0.0), -counts[name], name))
         return [(known[name], counts[name], scores.get(name, share[name] if not scores else 0.0)) for name in ranked]

@@ -41,7 +41,8 @@ SENTENCES = (
     _("Lines were dropped: UDP cannot wait. Use TCP, or raise the receive buffer (net.core.rmem_max)."),
     _("Some lines are from the future: check the sender's clock and the pipeline's time_zone."),
     _("Many lines arrive late and miss detection: look for buffering in the shipper, or raise worker.lateness_s."),
-    _("The index refused %(count)s documents for their content; its dead letters hold them and the reasons."),
+    _("The index refused %(count)s documents for what they hold; each is kept with the reason in %(where)s, and all "
+      "others got through."),
     _("People are not told here: %(why)s (tried again; `logsense notify` shows it)."),
     # how ports are protected
     _("this machine only"),

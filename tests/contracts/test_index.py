@@ -484,6 +484,39 @@ def test_rare_terms_are_exact_among_many_values(index: Index) -> None:
     assert len(index.rare_terms(Query(), "host", most=200, size=10_000)) == 7000
 
 
+def test_a_page_is_what_its_parts_say_one_by_one(index: Index) -> None:
+    index.put_templates([Template("t1", "a"), Template("t2", "b", alias_of="t1")])
+    put(
+        index,
+        *[
+            line(f"{at}", ["disk full", "disk slow read", "login failed"][at % 3], T0 + at * DAY // 9,
+                 host=f"h{at % 4}", level=["info", "error"][at % 2], template_id=f"t{at % 3}")
+            for at in range(40)
+        ],
+    )  # fmt: skip
+    fields = {"host": 3, "level": 10, "template_id": 10, "message": 5}
+    step = 3600 * 10**9
+    for query in (
+        Query(), Query(text="disk"), Query(text="disk slow full read", template_ids=["t2"]), Query(hosts=["h1", "h2"]),
+        Query(text="absent"), Query(from_ns=T0 + DAY, to_ns=T0 + 3 * DAY),
+    ):  # fmt: skip
+        for limit, offset, by_time in ((50, 0, False), (5, 3, False), (5, 3, True), (0, 0, False)):
+            page = index.page(query, limit=limit, offset=offset, by_time=by_time, fields=fields, step_ns=step)
+            assert (page.total, page.hits) == index.search(query, limit=limit, offset=offset, by_time=by_time)
+            assert page.terms == {field: index.terms(query, field, size) for field, size in fields.items()}
+            assert page.histogram == index.histogram(query, step)
+    assert index.page(Query(), step_ns=1000).histogram == index.histogram(Query(), 1000)  # finer than milliseconds
+    bare = index.page(Query(text="login"), limit=2)
+    assert (bare.total, len(bare.hits), bare.terms, bare.histogram) == (13, 2, {}, [])
+
+
+def test_several_queries_are_counted_in_their_order(index: Index) -> None:
+    put(index, *[line(f"{at}", "alpha beta" if at % 2 else "beta", T0 + at * DAY) for at in range(5)])
+    asked = [Query(text="alpha"), Query(), Query(text="nothing"), Query(phrases=["alpha beta"]), Query(to_ns=T0 + DAY)]
+    assert index.counts(asked) == [2, 5, 0, 2, 1]
+    assert index.counts(asked[:1]) == [2] and index.counts([]) == []
+
+
 def test_time_range_is_first_and_last_line(index: Index) -> None:
     put(index, line("1", "x", T0 + 5), line("2", "x", T0 + 3 * DAY), line("3", "x", T0))
     assert index.time_range() == (T0, T0 + 3 * DAY)
@@ -542,6 +575,23 @@ def test_templates_are_replaced_by_id(index: Index) -> None:
     assert {t.id for t in index.templates()} == {"t1", "t2"}
 
 
+def test_changes_of_templates_are_told_but_not_their_counts(index: Index) -> None:
+    def after(*templates: Template) -> int:
+        index.put_templates(templates)
+        index.commit()
+        return index.template_changes()
+
+    seen = [index.template_changes(), after(Template("t1", "a <*>", count=1)), after(Template("t2", "b"))]
+    assert len(set(seen)) == 3
+    assert after(Template("t1", "a <*>", count=9, last_seen_ns=T0)) == seen[-1]
+    for changed in (
+        Template("t1", "a <*> <*>"), Template("t1", "a <*> <*>", level="error"), Template("t2", "b", keywords=["x"]),
+        Template("t2", "b", keywords=["x"], label="named"), Template("t2", "b", alias_of="t1"),
+    ):  # fmt: skip
+        seen.append(after(changed))
+    assert len(set(seen)) == len(seen)
+
+
 def test_nearest_templates_are_exact_and_follow_aliases(index: Index) -> None:
     rng = np.random.default_rng(7)
     vectors = rng.normal(size=(60, 16)).astype(np.float32)
@@ -558,6 +608,9 @@ def test_nearest_templates_are_exact_and_follow_aliases(index: Index) -> None:
     assert answer[0][0] == "t3" and len(answer) == 59
     index.put_template_vectors(["t9"], vectors[7:8], "m")
     assert {name for name, score in index.nearest_templates(vectors[7], 2, "m") if score > 0.999} == {"t3", "t9"}
+    long = "x" * 300  # longer than a key may be
+    index.put_template_vectors([long], vectors[8:9], "m")
+    assert [name for name, score in index.nearest_templates(vectors[8], 2, "m") if score > 0.999] == ["t8", long]
     assert index.nearest_templates(np.ones(5, np.float32), 3, "m") == []
     assert index.nearest_templates(np.full(16, np.nan, np.float32), 3, "m") == []
 

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,39 @@ def test_grafana_files_hold_together() -> None:
     yaml.safe_load((DEPLOY / "grafana/provisioning/dashboards/logsense.yaml").read_text())
 
 
+#: Grafana's own types of a dashboard and of a query to Elasticsearch, and the compiler that holds ours against them.
+NPM = {"@grafana/schema": "11.6.16", "typescript": "5.9.3"}
+TYPES = "./node_modules/@grafana/schema/dist/esm/raw"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("npm"), reason="needs npm, which fetches Grafana's types")
+def test_the_dashboard_has_the_types_that_grafana_publishes(tmp_path: Path) -> None:
+    board = json.loads((DEPLOY / "grafana/dashboards/logsense.json").read_text())
+    targets = [target for panel in board["panels"] for target in panel["targets"]]
+    (tmp_path / "package.json").write_text(json.dumps({"private": True, "dependencies": NPM}))
+    got = subprocess.run(
+        ["npm", "install", "--no-fund", "--no-audit", "--ignore-scripts"], cwd=tmp_path, capture_output=True, text=True
+    )
+    if got.returncode:
+        pytest.skip(f"npm cannot fetch Grafana's types: {got.stderr[-300:]}")
+
+    def complaints(targets: list[dict[str, Any]]) -> str:
+        (tmp_path / "check.ts").write_text(
+            f"import type {{ Dashboard }} from '{TYPES}/dashboard/x/dashboard_types.gen';\n"
+            "import type { ElasticsearchDataQuery } from "
+            f"'{TYPES}/composable/elasticsearch/dataquery/x/ElasticsearchDataQuery_types.gen';\n"
+            f"export const board: Dashboard = {json.dumps(board, indent=1)};\n"
+            f"export const targets: ElasticsearchDataQuery[] = {json.dumps(targets, indent=1)};\n"
+        )
+        options = ["--noEmit", "--strict", "--skipLibCheck", "--module", "esnext", "--moduleResolution", "bundler"]
+        tsc = tmp_path / "node_modules/.bin/tsc"
+        return subprocess.run([tsc, *options, "check.ts"], cwd=tmp_path, capture_output=True, text=True).stdout
+
+    assert complaints(targets) == ""
+    assert "timeFeild" in complaints([{**targets[0], "timeFeild": "@timestamp"}])  # it does look
+
+
 def test_compose_file_and_settings() -> None:
     yaml = pytest.importorskip("yaml")
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
@@ -63,6 +97,11 @@ def test_compose_file_and_settings() -> None:
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
             assert source in compose["volumes"] or (DEPLOY / source).exists(), volume
+    tool = Path(sys.executable).with_name("check-jsonschema")  # the schema of the Compose Specification is in it
+    done = subprocess.run(
+        [tool, "--builtin-schema", "vendor.compose-spec", DEPLOY / "compose.yaml"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
     settings = load_settings(DEPLOY / "logsense.compose.toml")
     assert settings.section("index").type == "elasticsearch"
     assert settings.section("elasticsearch").urls == ["http://elasticsearch:9200"]
@@ -77,3 +116,7 @@ def test_the_unit_is_understood(tmp_path: Path) -> None:
     )
     complaints = [line for line in done.stderr.splitlines() if "logsense.service" in line]
     assert not complaints, done.stderr
+    rating = ["systemd-analyze", "security", "--offline=yes", "--threshold=40", "--no-pager"]  # 0 is shut in, 100 open
+    rated = subprocess.run([*rating, str(tmp_path / "logsense.service")], capture_output=True, text=True)
+    if "unrecognized option" not in rated.stderr:  # before systemd 250
+        assert rated.returncode == 0, rated.stdout

@@ -16,7 +16,7 @@ READMES = ("README.md", "README.zh-CN.md")
 
 
 @pytest.mark.parametrize(
-    "name", [*READMES, "CONTRIBUTING.md", "samples/README.md", "models/README.md", "docs/models.md"]
+    "name", [*READMES, "CONTRIBUTING.md", "samples/README.md", "models/README.md", "docs/models.md", "docs/speed.md"]
 )
 def test_links_lead_somewhere(name: str) -> None:
     path = ROOT / name

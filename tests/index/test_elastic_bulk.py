@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import logging
 import time
@@ -10,11 +9,13 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from logsense.advice import doctor_rows
 from logsense.config import Settings, load_settings
 from logsense.errors import BadConfig, IndexUnavailable
-from logsense.index.elastic import ElasticIndex, ElasticOptions, mappings
+from logsense.index.elastic import ElasticIndex, ElasticOptions
 from logsense.record import Forecast, Incident, LogRecord, MetricPoint, Query, Signal, Template
 from logsense.registry import open_index
 from tests.elasticsearch_server import free_port, remove
@@ -33,7 +34,7 @@ def index(elasticsearch_url: str, tmp_path: Path) -> Iterator[ElasticIndex]:
 
 
 @pytest.mark.heavy
-def test_a_poison_document_is_kept_apart_and_its_neighbours_get_through(index: ElasticIndex) -> None:
+def test_a_poison_document_is_kept_apart_and_its_neighbours_get_through(index: ElasticIndex, tmp_path: Path) -> None:
     lines = [LogRecord(f"l{n}", T0, f"line {n}", "s", T0) for n in range(20)]
     index.write_logs(lines[:10])
     # what no line can do: a document that contradicts the mapping
@@ -46,6 +47,8 @@ def test_a_poison_document_is_kept_apart_and_its_neighbours_get_through(index: E
     letters = list(index._store.pages("dead-letters", {"match_all": {}}, [{"event.id": "asc"}]))
     assert [letter["event.id"] for letter in letters] == ["huge", "poison"]
     assert all(letter["error.message"] and letter["event.original"] for letter in letters)
+    (row,) = doctor_rows(index, tmp_path, {}, [])
+    assert "refused 2 documents" in row["advice"] and index._store.name("dead-letters") in row["advice"]
 
 
 @pytest.mark.heavy
@@ -111,41 +114,34 @@ def test_retention_deletes_what_hangs_on_the_time_and_keeps_what_was_learnt(inde
 
 
 @pytest.mark.heavy
-def test_an_older_version_s_index_templates_are_replaced_and_a_newer_one_s_are_not(
-    elasticsearch_url: str, tmp_path: Path
-) -> None:
-    """Upgrade: yesterday's index keeps its mapping and stays searchable; from the new template on, new fields count."""
-    options = ElasticOptions(urls=[elasticsearch_url], prefix=f"t{uuid.uuid4().hex[:12]}")
-    first = ElasticIndex(tmp_path, writer=True, options=options)
-    client, name = first._store.client, first._store.name("logs")
-    old = copy.deepcopy(mappings.index_template(options.prefix, "logs", options.replicas))
-    old["version"] = mappings.VERSION - 1
-    del old["template"]["mappings"]["properties"]["source.ip"]  # which the older version did not know yet
-    client.ask("PUT", f"/_index_template/{name}", old)
-    first.write_logs([LogRecord("old", T0 - DAY, "seen before", "s", T0, fields={"source.ip": "10.0.0.1"})])
-    first.commit()
-    first.close()
-    second = ElasticIndex(tmp_path, writer=True, options=options)
-    try:
-        client = second._store.client
-        now = client.ask("GET", f"/_index_template/{name}")["index_templates"][0]["index_template"]
-        assert now["version"] == mappings.VERSION
-        second.write_logs([LogRecord("new", T0, "seen after", "s", T0, fields={"source.ip": "10.0.0.2"})])
-        second.commit()
-        by_day = {r.timestamp_ns: r.fields["source.ip"] for r in second.scan(Query(text="seen"))}
-        assert by_day == {T0 - DAY: "10.0.0.1", T0: "10.0.0.2"}
-        assert [r.id for r in second.scan(Query(fields={"source.ip": "10.0.0.1"}))] == ["old"]  # through the facts
-        found = second._store.search("logs", {"query": {"term": {"source.ip": "10.0.0.0/8"}}})
-        assert [hit["_id"] for hit in found["hits"]["hits"]] == ["new"]  # as Kibana would ask
-        newer = {**now, "version": mappings.VERSION + 1}
-        client.ask("PUT", f"/_index_template/{name}", newer)
-        second.close()
-        second = ElasticIndex(tmp_path, writer=True, options=options)
-        kept = second._store.client.ask("GET", f"/_index_template/{name}")["index_templates"][0]["index_template"]
-        assert kept["version"] == mappings.VERSION + 1
-    finally:
-        remove(second)
-        second.close()
+def test_a_snapshot_brings_everything_back_and_what_comes_again_is_not_doubled(index: ElasticIndex) -> None:
+    """As deploy/elasticsearch.md tells it: after a restore the spool may send the last lines once more."""
+    client, store = index._store.client, index._store
+    lines = [LogRecord(f"l{n}", T0 + n * DAY // 4, f"line {n}", "s", T0) for n in range(10)]
+    index.write_logs(lines)
+    index.put_templates([Template("t", "line <*>")])
+    index.put_incidents([Incident("i", "trouble", "open", "low", T0, T0)])
+    index.put_template_vectors(["t"], np.eye(1, 8, dtype=np.float32), "m")
+    index.commit()
+    repository, name = f"/_snapshot/{store.options.prefix}", f"/_snapshot/{store.options.prefix}/first"
+    client.ask("PUT", repository, {"type": "fs", "settings": {"location": store.options.prefix}})
+    wanted, whole = (
+        {"indices": f"{store.options.prefix}-*", "include_global_state": False},
+        {"wait_for_completion": "true"},
+    )
+    assert client.ask("PUT", name, wanted, whole)["snapshot"]["state"] == "SUCCESS"
+    index.clear()
+    assert index.search(Query(), limit=0)[0] == 0 and index.incidents() == []
+    assert client.ask("POST", f"{name}/_restore", wanted, whole)["snapshot"]["shards"]["failed"] == 0
+    assert list(index.scan(Query())) == lines
+    index.write_logs(lines[7:], replay=True)
+    index.write_logs([LogRecord("after", T0 + 3 * DAY, "line after", "s", T0)])
+    index.commit()
+    assert [record.id for record in index.scan(Query())] == [*(line.id for line in lines), "after"]
+    assert [item.id for item in index.incidents()] == ["i"]
+    assert index.nearest_templates(np.eye(1, 8, dtype=np.float32)[0], 1, "m") == [("t", 1.0)]
+    client.ask("DELETE", name)
+    client.ask("DELETE", repository)
 
 
 @pytest.mark.heavy

@@ -12,6 +12,7 @@ import pytest
 
 from logsense.errors import IndexUnavailable
 from logsense.index.elastic import ElasticIndex, ElasticOptions, bulk
+from logsense.index.elastic.client import Refused
 from logsense.index.elastic.trouble import is_content, unable
 from logsense.record import LogRecord, Query
 from tests.elasticsearch_server import LONGEST_MB, remove
@@ -60,6 +61,38 @@ def test_a_node_that_fails_every_second_request(node: FaultyNode, index: Elastic
         index.commit()
     assert node.answered[fault] >= 2
     all_there(index, 800)
+
+
+@pytest.mark.heavy
+def test_one_refused_search_among_several_is_no_answer_of_none(index: ElasticIndex) -> None:
+    index.write_logs(lines(0, 3))
+    index.commit()
+    good = {"query": {"match_all": {}}, "size": 0, "track_total_hits": True}
+    found = index._store.searches([("logs", good), ("nothing-of-that-kind", good)])
+    assert [answer["hits"]["total"]["value"] for answer in found] == [3, 0]
+    with pytest.raises(Refused, match="no-such-query"):
+        index._store.searches([("logs", good), ("logs", {"query": {"no-such-query": {}}})])
+
+
+@pytest.mark.heavy
+def test_a_page_of_too_many_values_for_one_request_is_whole(
+    index: ElasticIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elasticsearch refuses to aggregate more than it has room for; what is asked beside it must not be lost."""
+    index.write_logs(lines(0, 5))
+    index.commit()
+    ask, refused = index._store.searches, []
+
+    def searches(asked: Any) -> Any:
+        if len(asked) > 2:
+            refused.append(asked)
+            raise Refused(503, "too_many_buckets_exception", "more than 65536")
+        return ask(asked)
+
+    monkeypatch.setattr(index._store, "searches", searches)
+    page = index.page(Query(), fields={"host": 3, "service": 3}, step_ns=DAY)
+    assert refused and page.total == 5 and len(page.hits) == 5 and sum(n for _, n in page.histogram) == 5
+    assert set(page.terms) == {"host", "service"}
 
 
 @pytest.mark.heavy

@@ -37,6 +37,9 @@ class SmallIndex:
     def scan(self, query: Query):
         return iter(sorted(self._match(query), key=lambda r: r.timestamp_ns))
 
+    def histogram(self, query: Query, step_ns: int) -> list[tuple[int, int]]:
+        return sorted(Counter(r.timestamp_ns // step_ns * step_ns for r in self._match(query)).items())
+
     def templates(self, ids=None) -> list[Template]:
         texts = {r.template_id: r for r in self.records}
         return [Template(i, texts[i].message, texts[i].service, level=texts[i].level) for i in ids if i in texts]

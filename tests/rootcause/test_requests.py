@@ -65,4 +65,13 @@ def test_a_request_at_the_end_of_the_data_may_go_on():
         return Line(int(at * S), place("front"), "t", request, "s", f"{request}{at}")
 
     lines = sorted([line(1, "a"), line(2, "a"), line(20, "b"), line(21, "b")])
-    assert {mine[0].request: ended for mine, ended in whole(lines)} == {"a": True, "b": False}
+    assert {mine[0].request: ended for mine, _, ended in whole(lines)} == {"a": True, "b": False}
+
+
+def test_a_request_where_the_data_begin_may_have_begun_before():
+    def line(at: float, request: str) -> Line:
+        return Line(int(at * S), place("front"), "t", request, "s", f"{request}{at}")
+
+    lines = sorted([line(1, "a"), line(9, "a"), line(5, "b"), line(70, "c"), line(74, "d")])
+    begun = {mine[0].request: begun for mine, begun, _ in whole(lines)}
+    assert begun == {"a": False, "b": True, "c": False, "d": True}  # c comes after a gap in the data

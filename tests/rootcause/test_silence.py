@@ -18,11 +18,11 @@ def lines(seconds: range, *, without: dict = {}) -> list[Line]:  # noqa: B006 - 
 
 def test_who_stops_for_part_of_the_time_is_silent_and_who_seldom_writes_is_not():
     during = lines(range(1000, 1030), without={DB: range(1004, 1026)})
-    assert silent_places(Requests(lines(range(0, 300)), during)) == {DB}
+    assert silent_places(Requests(lines(range(300)), during)) == {DB}
 
 
 def test_who_writes_nothing_at_all_is_silent_and_nobody_is_in_normal_times():
-    normal = lines(range(0, 300))
+    normal = lines(range(300))
     assert silent_places(Requests(normal, lines(range(1000, 1030)))) == set()
-    assert silent_places(Requests(normal, lines(range(1000, 1030), without={APP: range(0, 2000)}))) == {APP}
+    assert silent_places(Requests(normal, lines(range(1000, 1030), without={APP: range(2000)}))) == {APP}
     assert silent_places(Requests(normal, [])) == set()

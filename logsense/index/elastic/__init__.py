@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from logsense.index.base import Plan
 from logsense.index.elastic.arrivals import Arrivals
 from logsense.index.elastic.client import Waiting
 from logsense.index.elastic.lines import Lines
@@ -20,7 +21,7 @@ from logsense.index.elastic.vectors import Finder
 from logsense.index.embedded import writer_lock
 from logsense.index.finding import Recent, rarest
 from logsense.index.vectors import TemplateCatalog
-from logsense.record import Action, Forecast, Hit, Incident, LogRecord, MetricPoint, Query, Signal, Template
+from logsense.record import Action, Forecast, Hit, Incident, LogRecord, MetricPoint, Page, Query, Signal, Template
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +57,8 @@ class ElasticIndex:
         self._catalog = TemplateCatalog(self._state)
         self._templates, self._incidents = Finder(self._store, "templates"), Finder(self._store, "incidents")
         self._lines = Lines(self._store, self._catalog)
-        self._templates_of = Recent(lambda query: self._lines.terms(self._lines.plan(query), "template_id"))
+        self._templates_of = Recent(lambda query: self._lines.terms(self._plan(query), "template_id"))
+        self._incidents_of = Recent(self._state.incidents_within)
         self._metrics = Metrics(self._store)
         self._state.renew(self._store.outdated)
         self._retained_at = -_RETENTION_EVERY_S
@@ -73,8 +75,10 @@ class ElasticIndex:
 
     def commit(self) -> None:
         self._store.commit()
+        self._state.committed()
         self._lines.committed()
         self._templates_of.forget()
+        self._incidents_of.forget()
         if self.options.retention_days and time.monotonic() - self._retained_at >= _RETENTION_EVERY_S:
             self._retained_at = time.monotonic()
             self.retain(time.time_ns())
@@ -93,28 +97,44 @@ class ElasticIndex:
         plan = self._lines.plan(query)
         return self._lines.search(plan, limit=max(0, limit), offset=max(0, offset), by_time=by_time)
 
+    def counts(self, queries: Sequence[Query]) -> list[int]:
+        return self._lines.counts([self._plan(query) for query in queries])
+
+    def page(
+        self, query: Query, *, limit: int = 50, offset: int = 0, by_time: bool = False,
+        fields: Mapping[str, int] | None = None, step_ns: int = 0,
+    ) -> Page:  # fmt: skip
+        total, hits, counts, bars = self._lines.page(
+            self._lines.plan(query), limit=max(0, limit), offset=max(0, offset), by_time=by_time,
+            fields=list(fields or ()), step_ns=step_ns,
+        )  # fmt: skip
+        return Page(total, hits, {f: self._most(counts[f], f, size) for f, size in (fields or {}).items()}, bars)
+
+    def _plan(self, query: Query) -> Plan:
+        """For what does not depend on the order of lines."""
+        return self._lines.plan(query, scored=False)
+
     def arrivals(self, after: str = "") -> Arrivals:
-        return Arrivals(self._store, self._lines.plan, after)
+        return Arrivals(self._store, self._plan, after)
 
     def scan(self, query: Query) -> Iterator[LogRecord]:
-        return self._lines.scan(self._lines.plan(query))
+        return self._lines.scan(self._plan(query))
 
     def histogram(self, query: Query, step_ns: int) -> list[tuple[int, int]]:
-        return self._lines.histogram(self._lines.plan(query), max(1, step_ns))
+        return self._lines.histogram(self._plan(query), max(1, step_ns))
 
     def terms(self, query: Query, field: str, size: int = 10) -> list[tuple[str, int]]:
         """Most frequent first, equals by name. Merged templates count as their survivor."""
-        counts = self._counts(query, field)
-        return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[: max(0, size)]
+        return self._most(self._lines.terms(self._plan(query), field), field, size)
 
     def rare_terms(self, query: Query, field: str, *, most: int = 1, size: int = 10) -> list[tuple[str, int]]:
         if field == "template_id":  # a few thousand, and a family of aliases is rare or not as a whole
-            return rarest(self._counts(query, field), most, size)
-        return rarest(self._lines.rare_terms(self._lines.plan(query), field, most), most, size)
+            return rarest(self._catalog.merged(self._lines.terms(self._plan(query), field)), most, size)
+        return rarest(self._lines.rare_terms(self._plan(query), field, most), most, size)
 
-    def _counts(self, query: Query, field: str) -> Counter[str]:
-        counts = self._lines.terms(self._lines.plan(query), field)
-        return self._catalog.merged(counts) if field == "template_id" else counts
+    def _most(self, counts: Counter[str], field: str, size: int) -> list[tuple[str, int]]:
+        merged = self._catalog.merged(counts) if field == "template_id" else counts
+        return sorted(merged.items(), key=lambda item: (-item[1], item[0]))[: max(0, size)]
 
     def time_range(self) -> tuple[int, int] | None:
         return self._lines.time_range()
@@ -137,16 +157,20 @@ class ElasticIndex:
     def templates(self, ids: Sequence[str] | None = None) -> list[Template]:
         return self._state.all_templates() if ids is None else self._state.get_templates(ids)
 
+    def template_changes(self) -> int:
+        return self._state.counter("templates")
+
     def nearest_templates(
         self, vector: np.ndarray, k: int, model: str, within: Query | None = None
     ) -> list[tuple[str, float]]:
         among = self._templates_within(within)
-        return self._catalog.resolved(self._templates.nearest(vector, self._most(k), model, among), k)
+        return self._catalog.resolved(self._templates.nearest(vector, self._with_aliases(k), model, among), k)
 
     def matching_templates(self, text: str, k: int, within: Query | None = None) -> list[tuple[str, float]]:
-        return self._catalog.resolved(self._templates.match(text, self._most(k), self._templates_within(within)), k)
+        among = self._templates_within(within)
+        return self._catalog.resolved(self._templates.match(text, self._with_aliases(k), among), k)
 
-    def _most(self, k: int) -> int:
+    def _with_aliases(self, k: int) -> int:
         """As many more as could turn out to be another name of one that was found."""
         return k + self._catalog.aliases() if k > 0 else 0
 
@@ -202,8 +226,8 @@ class ElasticIndex:
     def matching_incidents(self, text: str, k: int, within: Query | None = None) -> list[tuple[str, float]]:
         return self._incidents.match(text, k, self._incidents_within(within))
 
-    def _incidents_within(self, within: Query | None) -> list[str] | None:
-        return None if within is None else self._state.incidents_within(within)
+    def _incidents_within(self, within: Query | None) -> Collection[str] | None:
+        return None if within is None else self._incidents_of(within)
 
     def add_action(self, action: Action) -> None:
         self._state.add_action(action)
@@ -231,6 +255,11 @@ class ElasticIndex:
         self._store.settle("dead-letters")
         answer = self._store.search("dead-letters", {"size": 0, "track_total_hits": True})
         return int(answer["hits"]["total"]["value"])
+
+    @property
+    def dead_letters_index(self) -> str:
+        """Its name, for people who want to look."""
+        return self._store.name("dead-letters")
 
     @property
     def rejected(self) -> int:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from logsense.errors import BadConfig, IndexUnavailable, LogsenseError
 from logsense.index.elastic.options import ElasticOptions
-from logsense.index.elastic.trouble import TRANSIENT, unable
+from logsense.index.elastic.trouble import TRANSIENT, foreign, silent, unable
 
 if TYPE_CHECKING:
     import elasticsearch
@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 _FIRST_PAUSE_S = 0.2
 _SLICE_S = 0.2  # how soon a waiting writer notices that it shall stop
+
+#: Where several searches are asked with one request.
+SEVERAL = "/_msearch"
 
 #: Called some times a second while a writer waits, with the reason; True gives up.
 Waiting = Callable[[IndexUnavailable], bool]
@@ -99,7 +102,7 @@ class Client:
         wait = min(_FIRST_PAUSE_S * 2 ** min(attempt - 1, 20), self.options.max_backoff_s)
         wait *= random.uniform(0.5, 1.0)  # noqa: S311  # jitter: several writers shall not come back together
         wait = max(wait, min(error.retry_after_s, self.options.max_backoff_s))
-        if attempt in (1, 5) or attempt % 20 == 0:
+        if self._patient and (attempt in (1, 5) or attempt % 20 == 0):  # a reader says it itself, in the end
             log.warning("%s (%s); asking again in %.1f s", error.what, error.why, wait)
         until = time.monotonic() + wait
         while True:
@@ -121,26 +124,33 @@ class Client:
             headers["content-type"] = f"{kind}; compatible-with=8"
         try:
             answer = self._es.perform_request(method, path, params=params, headers=headers, body=body)
-            return answer.body
         except UnsupportedProductError as error:
-            raise LogsenseError("That is not Elasticsearch.", why=str(error), where=self.where,
-                                fix="[elasticsearch] urls must name an Elasticsearch 8 or 9") from error  # fmt: skip
+            raise foreign("200", where=self.where) from error
         except ApiError as error:
-            status, (name, text) = error.meta.status, _reason(error.body)
-            if status == 404:
+            status, ours = error.meta.status, "x-elastic-product" in error.meta.headers
+            if status == 404 and ours:
                 return None
-            if status == 401 or (status == 403 and "security_exception" in name):
-                # Not a wrong request but a wrong key: mended by people while lines wait in the spool.
-                raise IndexUnavailable("Elasticsearch refuses our credentials", why=text or name, where=self.where,
-                                       fix="check api_key or user in [elasticsearch]") from error  # fmt: skip
-            # a question that needs too many buckets or clauses comes as 503/500 from older servers
-            if status in TRANSIENT and name not in ("too_many_buckets_exception", "too_many_nested_clauses"):
-                wanted = _seconds(error.meta.headers.get("retry-after"))
-                raise unable(status, name, text, where=self.where, retry_after_s=wanted) from error
-            raise Refused(status, name, text) from error
+            # 413 has no mark either: what takes the request in says it, before anybody looks into it
+            other = status == 404 or (status not in (*TRANSIENT, 413) and not isinstance(error.body, dict))
+            if other and not ours:
+                raise foreign(str(status), where=self.where) from error
+            wanted = _seconds(error.meta.headers.get("retry-after"))
+            raise self._failure(status, error.body, wanted) from error
         except TransportError as error:
-            raise IndexUnavailable("Elasticsearch does not answer", why=str(error.message)[:300], where=self.where,
-                                   fix=_FIX) from error  # fmt: skip
+            raise silent(str(error.message), where=self.where) from error
+        if path == SEVERAL:  # answered with 200 whatever became of each
+            for part in answer.body["responses"]:
+                if "error" in part:
+                    raise self._failure(int(part.get("status", 500)), part)
+        return answer.body
+
+    def _failure(self, status: int, body: Any, retry_after_s: float = 0.0) -> LogsenseError:
+        """What an error answer means."""
+        name, text = _reason(body)
+        # a question that needs too many buckets or clauses comes as 503/500 from older servers
+        if status in TRANSIENT and name not in ("too_many_buckets_exception", "too_many_nested_clauses"):
+            return unable(status, name, text, where=self.where, retry_after_s=retry_after_s)
+        return Refused(status, name, text)
 
 
 def _seconds(text: str | None) -> float:
@@ -149,9 +159,6 @@ def _seconds(text: str | None) -> float:
         return max(0.0, float(text or 0))
     except ValueError:
         return 0.0
-
-
-_FIX = "start it or mend [elasticsearch]; accepted lines wait in the spool and nothing is lost"
 
 
 def _reason(body: Any) -> tuple[str, str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from logsense.index.base import SCALE, Plan, plan, to_json
+from logsense.index.base import MAX_UNITS, SCALE, Plan, plan, to_json
 from logsense.index.elastic.client import Refused
 from logsense.index.elastic.documents import day, document_id, log_document, log_record
 from logsense.index.elastic.query import FIELDS, compile_plan
@@ -75,8 +75,12 @@ class Lines:
 
     # --- questions ------------------------------------------------------------------------------
 
-    def plan(self, query: Query) -> Plan:
-        known, total = self._frequencies(query.text) if query.text else ({}, 0)
+    def plan(self, query: Query, *, scored: bool = True) -> Plan:
+        """``scored``: lines are ordered by their words, so how rare those are must be known."""
+        said = len(units(query.text))
+        # one word or two must occur in every match, and lines that hold the same words score the same
+        weighed = said > MAX_UNITS or (scored and said and (said > 2 or query.template_ids))
+        known, total = self._frequencies(query.text) if weighed else ({}, 0)
         return plan(
             query,
             expand=self._catalog.family,
@@ -115,22 +119,49 @@ class Lines:
         hits = self._store.search("logs", body)["hits"]["hits"]
         return log_record(hits[0]["_source"]) if hits else None
 
+    def counts(self, plans: Sequence[Plan]) -> list[int]:
+        bodies = [{"query": compile_plan(parts), "size": 0, "track_total_hits": True} for parts in plans]
+        return [_total(answer) for answer in self._store.searches([("logs", body) for body in bodies])]
+
     def search(self, parts: Plan, *, limit: int, offset: int, by_time: bool) -> tuple[int, list[Hit]]:
-        scored = parts.scored and not by_time
-        sort: list[Any] = [{"_score": "desc"}, *NEWEST] if scored else NEWEST
-        body: dict[str, Any] = {"query": compile_plan(parts), "sort": sort, "track_total_hits": True}
-        first = min(limit, WINDOW - offset) if offset < WINDOW else 0
-        answer = self._store.search("logs", {**body, "size": first, "from": offset if first else 0})
-        total = int(answer["hits"]["total"]["value"])
-        hits = answer["hits"]["hits"]
+        body = _page_of(parts, limit, offset, by_time)
+        return self._found(self._store.search("logs", body), body, parts, limit, offset, by_time)
+
+    def page(
+        self, parts: Plan, *, limit: int, offset: int, by_time: bool, fields: Sequence[str], step_ns: int
+    ) -> tuple[int, list[Hit], dict[str, Counter[str]], list[tuple[int, int]]]:
+        """(matches, the page, lines per value of each field, histogram unless ``step_ns`` is 0) with one request."""
+        body = _page_of(parts, limit, offset, by_time)
+        wanted: dict[str, Any] = {field: _values(field) for field in fields if field in FIELDS}
+        if step_ns > 0 and not step_ns % MS:
+            wanted["time"] = _steps(step_ns)
+        # each by itself and beside the hits: what has no hits Elasticsearch keeps for the next who asks
+        beside = {"query": body["query"], "size": 0, "track_total_hits": False}
+        asked = [("logs", body), *(("logs", {**beside, "aggs": {name: agg}}) for name, agg in wanted.items())]
+        try:
+            first, *answers = self._store.searches(asked)
+        except Refused as error:
+            if not _too_many(error):
+                raise
+            first, answers, wanted = self._store.search("logs", body), [], {}
+        counted = dict(zip(wanted, answers, strict=True))
+        total, hits = self._found(first, body, parts, limit, offset, by_time)
+        counts = {f: _counted(counted[f], f) if f in counted else self.terms(parts, f) for f in fields}
+        bars = _bars(counted["time"]) if "time" in counted else self.histogram(parts, step_ns) if step_ns > 0 else []
+        return total, hits, counts, bars
+
+    def _found(
+        self, answer: Mapping[str, Any], body: dict[str, Any], parts: Plan, limit: int, offset: int, by_time: bool
+    ) -> tuple[int, list[Hit]]:
+        total, hits = _total(answer), answer["hits"]["hits"]
         if len(hits) < limit and offset + len(hits) < total and limit:
             hits = self._far(body, offset, limit)
-        score = parts.top_score / SCALE
+        scored, score = parts.scored and not by_time, parts.top_score / SCALE
         return total, [Hit(log_record(h["_source"]), h["_score"] / SCALE if scored else score) for h in hits]
 
     def _far(self, body: dict[str, Any], offset: int, limit: int) -> list[dict[str, Any]]:
         """A page beyond the window, reached by walking."""
-        body = {**body, "track_total_hits": False}
+        body = {**body, "from": 0, "track_total_hits": False}
         found: list[dict[str, Any]] = []
         skip = offset
         while len(found) < limit:
@@ -153,10 +184,8 @@ class Lines:
         query = compile_plan(parts)
 
         def counted() -> list[tuple[int, int]]:
-            spec = {"field": "@timestamp", "fixed_interval": f"{step_ns // MS}ms", "min_doc_count": 1}
-            body = {"query": query, "size": 0, "track_total_hits": False, "aggs": {"time": {"date_histogram": spec}}}
-            buckets = self._store.search("logs", body).get("aggregations", {}).get("time", {}).get("buckets", [])
-            return [(int(bucket["key"]) * MS, int(bucket["doc_count"])) for bucket in buckets]
+            body = {"query": query, "size": 0, "track_total_hits": False, "aggs": {"time": _steps(step_ns)}}
+            return _bars(self._store.search("logs", body))
 
         return bucketed(step_ns, counted) or self._by_reading(query, step_ns)
 
@@ -170,10 +199,8 @@ class Lines:
     def terms(self, parts: Plan, field: str) -> Counter[str]:
         if field not in FIELDS:
             return Counter()
-        spec = {"field": FIELDS[field], "size": _ALL_TERMS, "shard_size": _ALL_TERMS}
-        body = {"query": compile_plan(parts), "size": 0, "track_total_hits": False, "aggs": {"top": {"terms": spec}}}
-        buckets = self._store.search("logs", body).get("aggregations", {}).get("top", {}).get("buckets", [])
-        return Counter({str(bucket["key"]): int(bucket["doc_count"]) for bucket in buckets})
+        body = {"query": compile_plan(parts), "size": 0, "track_total_hits": False, "aggs": {field: _values(field)}}
+        return _counted(self._store.search("logs", body), field)
 
     def rare_terms(self, parts: Plan, field: str, most: int) -> Counter[str]:
         """Lines per value of those values that at most ``most`` lines hold, and perhaps some that more hold."""
@@ -206,11 +233,41 @@ class Lines:
             spec["after"] = answer["after_key"]
 
     def time_range(self) -> tuple[int, int] | None:
-        ends: list[int] = []
-        for sort in (OLDEST, NEWEST):
-            body = {"size": 1, "sort": sort, "track_total_hits": False, "_source": ["logsense.time_ns"]}
-            ends += [int(hit["sort"][0]) for hit in self._store.search("logs", body)["hits"]["hits"]]
+        bodies = [{"size": 1, "sort": order[:1], "track_total_hits": False, "_source": False}
+                  for order in (OLDEST, NEWEST)]  # fmt: skip
+        answers = self._store.searches([("logs", body) for body in bodies])
+        ends = [int(hit["sort"][0]) for answer in answers for hit in answer["hits"]["hits"]]
         return (ends[0], ends[1]) if len(ends) == 2 else None
+
+
+def _page_of(parts: Plan, limit: int, offset: int, by_time: bool) -> dict[str, Any]:
+    sort: list[Any] = [{"_score": "desc"}, *NEWEST] if parts.scored and not by_time else NEWEST
+    size = min(limit, WINDOW - offset) if offset < WINDOW else 0
+    body = {"query": compile_plan(parts), "sort": sort, "track_total_hits": True, "size": size}
+    return {**body, "from": offset if size else 0}
+
+
+def _total(answer: Mapping[str, Any]) -> int:
+    return int(answer["hits"]["total"]["value"])
+
+
+def _values(field: str) -> dict[str, Any]:
+    """The aggregation that counts the values of one of ``FIELDS``."""
+    return {"terms": {"field": FIELDS[field], "size": _ALL_TERMS, "shard_size": _ALL_TERMS}}
+
+
+def _counted(answer: Mapping[str, Any], field: str) -> Counter[str]:
+    buckets = answer.get("aggregations", {}).get(field, {}).get("buckets", [])
+    return Counter({str(bucket["key"]): int(bucket["doc_count"]) for bucket in buckets})
+
+
+def _steps(step_ns: int) -> dict[str, Any]:
+    return {"date_histogram": {"field": "@timestamp", "fixed_interval": f"{step_ns // MS}ms", "min_doc_count": 1}}
+
+
+def _bars(answer: Mapping[str, Any]) -> list[tuple[int, int]]:
+    buckets = answer.get("aggregations", {}).get("time", {}).get("buckets", [])
+    return [(int(bucket["key"]) * MS, int(bucket["doc_count"])) for bucket in buckets]
 
 
 def bucketed(step_ns: int, ask: Callable[[], list[Any]]) -> list[Any] | None:

@@ -17,8 +17,8 @@ import orjson
 from logsense.index.base import clean, from_dict, id_key, key, to_json
 from logsense.index.elastic.documents import clamp, date, day, document_id
 from logsense.index.elastic.query import any_of, between
-from logsense.index.elastic.store import PAGE, Store
-from logsense.index.finding import incident_words, template_words
+from logsense.index.elastic.store import PAGE, WINDOW, Store
+from logsense.index.finding import incident_words, said, template_words
 from logsense.record import Action, Forecast, Hypothesis, Incident, Query, Sentence, Signal, Template
 
 DATA = ["logsense.data"]
@@ -29,6 +29,7 @@ class State:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._words: dict[str, list[Any]] | None = None
+        self._untold = False  # readers do not know yet that templates changed
         self._counters: dict[str, tuple[int, float]] = {}  # name -> value, and until when it need not be asked again
 
     def renew(self, kinds: Sequence[str]) -> None:
@@ -42,11 +43,11 @@ class State:
 
     def put_templates(self, templates: Sequence[Template]) -> None:
         if self._words is None:
-            self._words = {item: [text, alias, keys] for item, text, alias, keys in self.template_words()}
-        changed = False
+            self._words = {item.id: said(item) for item in self.all_templates()}
+            self._untold = True  # a writer before this one may have ended before it said so
         for item in templates:
-            words = [item.text, item.alias_of, list(item.keywords)]
-            changed |= self._words.get(item.id) != words
+            words = said(item)
+            self._untold |= self._words.get(item.id) != words
             self._words[item.id] = words
             document = _columns(item, item.id) | {
                 "@timestamp": date(item.last_seen_ns), "event.start": date(item.first_seen_ns),
@@ -56,14 +57,20 @@ class State:
                 "logsense.words": " ".join(template_words(item)),
             }  # fmt: skip
             self._store.put("templates", item.id, document)
-        if changed:
-            self._store.settle("templates")
+
+    def committed(self) -> None:
+        """All templates written so far are visible: say so to those who keep what they read of them."""
+        if self._untold:
+            self._untold = False
             self._put_state("counter", "templates", time.time_ns())
             self._store.bulk.flush()
             self._counters.clear()
 
     def counter(self, name: str) -> int:
         """As the catalog of templates asks before every question; the answer may be ``_COUNTER_S`` old."""
+        if self._untold:  # this writer itself asks, between two commits
+            self._store.settle("templates")
+            self.committed()
         value, until = self._counters.get(name, (0, 0.0))
         if time.monotonic() >= until:
             value = self._counter(name)
@@ -146,8 +153,14 @@ class State:
         ):  # fmt: skip
             if values:
                 filters.append(any_of(field, [key(value) for value in values]))
-        rows = self._store.pages("incidents", {"bool": {"filter": filters}}, [{"event.id": "asc"}], source=DATA)
-        return [str(orjson.loads(row["logsense.data"])["id"]) for row in rows]
+        body: dict[str, Any] = {"query": {"bool": {"filter": filters}}, "size": WINDOW, "sort": [{"event.id": "asc"}]}
+        found: list[str] = []
+        while part := self._store.named("incidents", body):
+            found += [item for item, _ in part]
+            if len(part) < WINDOW:
+                break
+            body["search_after"] = [id_key(found[-1])]
+        return found
 
     def _with_actions(self, rows: Sequence[dict[str, Any]]) -> list[Incident]:
         nested = {"hypotheses": Hypothesis, "summary": Sentence}

@@ -8,10 +8,13 @@ not hold up all others.
 
 from __future__ import annotations
 
+import re
+
 from logsense.errors import IndexUnavailable
 
-#: Answers that will be different later: too busy, not ready, disk full (429 or 403 block), proxy without a node.
-TRANSIENT = (403, 408, 429, 502, 503, 504)
+#: Answers that will be different later: too busy, not ready, disk full (429 or 403 block), proxy without a node; and
+#: keys without rights (401, 403), which people mend while lines wait.
+TRANSIENT = (401, 403, 408, 429, 502, 503, 504)
 _CONTENT = (400, 413, 422)
 #: Errors that come as 400 although no document is at fault.
 _STATES = (
@@ -26,9 +29,13 @@ _BUSY = (
     "Elasticsearch is too busy to take writes",
     "nothing at first, it is asked again more slowly; if this lasts, give its nodes more memory or add one",
 )
-_RIGHTS = (
+_WHO = (
     "Elasticsearch refuses our credentials",
-    "check api_key or user in [elasticsearch] and its rights on the indices",
+    "check api_key, or user and password, in [elasticsearch] or the environment; a key may have expired",
+)
+_RIGHTS = (
+    "Elasticsearch knows our key or user, which lacks a right",
+    "give it the cluster privilege manage_index_templates and, for our indices, read, write and manage",
 )
 _NOT_READY = (
     "Elasticsearch is not ready",
@@ -59,15 +66,57 @@ _MEANINGS: tuple[tuple[tuple[str, ...], tuple[str, str]], ...] = (
             "take the block away: index.blocks.* in the settings of the index, or cluster.blocks.* of the cluster",
         ),
     ),
-    (("security_exception",), _RIGHTS),
     (("rejected_execution", "circuit_breaking"), _BUSY),
     (
         ("index_not_found",),
         ("Elasticsearch does not create an index that is missing", "allow our indices in action.auto_create_index"),
     ),
 )
-_BY_STATUS = {401: _RIGHTS, 403: _RIGHTS, 429: _BUSY, 502: _NOT_READY, 503: _NOT_READY, 504: _NOT_READY}
+_BY_STATUS = {401: _WHO, 403: _RIGHTS, 429: _BUSY, 502: _NOT_READY, 503: _NOT_READY, 504: _NOT_READY}
 _OTHER = ("Elasticsearch is not able to answer", "look at its log and at GET _cluster/health")
+
+_ADDRESS = "start it, or mend urls in [elasticsearch]"
+#: The same for words of the network library, when there was no answer at all.
+_SILENCES: tuple[tuple[tuple[str, ...], tuple[str, str]], ...] = (
+    (
+        ("fingerprint",),
+        (
+            "Elasticsearch shows another certificate than the one whose fingerprint we know",
+            "if its certificate was renewed, put the new fingerprint into [elasticsearch]; else find out who it is",
+        ),
+    ),
+    (
+        ("certificate_verify_failed", "certificate verify failed"),
+        (
+            "We do not trust the certificate that Elasticsearch shows",
+            "name its authority (ca_file) or its fingerprint in [elasticsearch], and use the name that it was made for",
+        ),
+    ),
+    (
+        ("wrong_version_number", "wrong version number", "record layer failure"),
+        ("Elasticsearch does not speak TLS there", "write http:// instead of https:// in urls of [elasticsearch]"),
+    ),
+    (
+        ("timed out", "timeout"),
+        (
+            "Elasticsearch does not answer in time",
+            "see whether it is overloaded or cut off; if it is only slow, raise timeout_s and read_timeout_s",
+        ),
+    ),
+    (
+        ("name or service not known", "name resolution", "failed to resolve", "nodename nor servname"),
+        ("The host of Elasticsearch has no address", "mend its name in urls of [elasticsearch], or the name service"),
+    ),
+    (("connection refused",), ("Nothing listens at the address of Elasticsearch", _ADDRESS)),
+    (
+        ("aborted", "reset by peer", "closed connection", "disconnected"),
+        (
+            "Elasticsearch ends the connection without an answer",
+            "look at its log; if it wants TLS, write https:// in urls of [elasticsearch]",
+        ),
+    ),
+)
+_SILENT = ("Elasticsearch cannot be reached", _ADDRESS)
 
 
 def is_content(status: int, kind: str) -> bool:
@@ -82,3 +131,26 @@ def unable(status: int, kind: str, reason: str, *, where: str, retry_after_s: fl
     what, fix = next(found, _BY_STATUS.get(status, _OTHER))
     why = f"{status} {said}".strip()[:400]
     return IndexUnavailable(what, why=why, where=where, fix=f"{fix}; {_CALM}", retry_after_s=retry_after_s)
+
+
+def silent(said: str, *, where: str) -> IndexUnavailable:
+    """The error for no answer at all. ``said``: the words of the network library."""
+    found = (meaning for signs, meaning in _SILENCES if any(sign in said.lower() for sign in signs))
+    what, fix = next(found, _SILENT)
+    return IndexUnavailable(what, why=_core(said)[:300], where=where, fix=f"{fix}; {_CALM}")
+
+
+def foreign(status: str, *, where: str) -> IndexUnavailable:
+    """The error for an answer that no Elasticsearch gives."""
+    return IndexUnavailable(
+        "Something other than Elasticsearch answers at its address",
+        why=f"an answer {status} without the mark of Elasticsearch",
+        where=where,
+        fix=f"mend urls in [elasticsearch]: they must name an Elasticsearch 8 or 9, or a proxy to one; {_CALM}",
+    )
+
+
+def _core(said: str) -> str:
+    """What the system said, out of the exceptions that are wrapped around it."""
+    inner = re.search(r"\[(?:Errno|SSL)[^()]*(?:\([^()]*\)[^()]*)?", said)
+    return inner[0].strip() if inner else said

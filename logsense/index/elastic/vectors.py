@@ -24,7 +24,7 @@ from logsense.index.finding import asked, weigh
 if TYPE_CHECKING:
     import numpy as np
 
-_DATA = ["logsense.data"]
+_BEST = [{"_score": "desc"}, {"event.id": "asc"}]
 _MAX_DIMS = 4096
 #: What has vectors -> how their indices' names begin.
 _BEGINS = {"templates": "vectors", "incidents": "incident-vectors"}
@@ -87,11 +87,9 @@ class Finder:
             filters.append(_these(among))
         knn = {"field": "logsense.vector", "query_vector": query.tolist(), "k": count, "num_candidates": count,
                "filter": filters}  # fmt: skip
-        body = {"knn": knn, "size": count, "_source": _DATA, "sort": [{"_score": "desc"}, {"event.id": "asc"}],
-                "track_total_hits": False}  # fmt: skip
-        hits = self._store.search(kind, body)["hits"]["hits"]
         length = float(np.linalg.norm(query))
-        return [(orjson.loads(h["_source"]["logsense.data"]), (2 * h["_score"] - 1) * length) for h in hits]
+        found = self._store.named(kind, {"knn": knn, "size": count, "sort": _BEST})
+        return [(item, (2 * score - 1) * length) for item, score in found]
 
     def match(self, text: str, k: int, among: Collection[str] | None = None) -> list[tuple[str, float]]:
         """(id, score) of the best ``k`` that hold a word of ``text``; only of ``among`` where given."""
@@ -113,10 +111,8 @@ class Finder:
         query: dict[str, Any] = {"should": should, "minimum_should_match": 1}
         if among is not None:
             query["filter"] = [_these(among)]
-        body = {"query": {"bool": query}, "size": min(k, WINDOW), "_source": _DATA, "track_total_hits": False,
-                "sort": [{"_score": "desc"}, {"event.id": "asc"}]}  # fmt: skip
-        hits = self._store.search(self._kind, body)["hits"]["hits"]
-        return [(str(orjson.loads(h["_source"]["logsense.data"])["id"]), h["_score"] / SCALE) for h in hits]
+        found = self._store.named(self._kind, {"query": {"bool": query}, "size": min(k, WINDOW), "sort": _BEST})
+        return [(item, score / SCALE) for item, score in found]
 
 
 def _any_form(forms: Sequence[tuple[str, ...]]) -> Clause:
