@@ -16,7 +16,7 @@ from pathlib import Path
 from logsense.record import Sentence
 from logsense.rootcause.patterns import known_patterns
 
-_PLACE = re.compile(r"\{(\w+)(?::([tlc]))?\}")
+_PLACE = re.compile(r"\{(\w+)(?::([tlcn]))?\}")
 _QUOTED = re.compile(r"`(?:[^`]|`(?![\s;,.)\]]|$))*`")
 _MARK = re.compile("\ue000(\\d+)\ue001")
 #: What may stand between the words of a phrase without being a phrase itself.
@@ -98,7 +98,8 @@ def _phrase(english: str, chinese: str) -> Phrase:
         pattern += re.escape(english[at : found.start()])
         # Names hold no spaces; what is translated or quoted may.
         inside = r"(?:the host|the service|\S+?)" if name in ("host", "service", "metric") else r".+?"
+        inside = r"[\d,.]+" if found[2] == "n" else inside
         pattern += f"(?P={name})" if name in modes else f"(?P<{name}>{inside})"
-        modes[name] = {"t": "translated", "l": "semicolons", "c": "commas", None: "kept"}[found[2]]
+        modes[name] = {"t": "translated", "l": "semicolons", "c": "commas", "n": "kept", None: "kept"}[found[2]]
         at = found.end()
     return Phrase(re.compile(pattern + re.escape(english[at:]), re.DOTALL), chinese, modes)

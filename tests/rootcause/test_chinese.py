@@ -88,3 +88,15 @@ def test_hostile_text_neither_breaks_nor_slows_it() -> None:
     for text in ("; since " * 2000, "`" * 5000, "a on b, " * 1500, "\ue0000\ue001", "Seen: " * 2000 + "."):
         assert isinstance(translate(text), str)
     assert in_chinese([Sentence("x\n10:00:00 db1: y", ["line:1"])])[0].evidence == ["line:1"]
+
+
+def test_words_with_of_are_no_shares() -> None:
+    unknown: list[str] = []
+    said = [
+        "Memory of catalog on catalog-1 grows; since 10:00:00 UTC.", "the lines of one such request, in all services",
+        "errors of shipping around the onset", "the network of ledger-1: ping, ss -ti, tc qdisc",
+        "Just before, until 10:00:00 UTC, there was inc-1: Memory of catalog on catalog-1 grows.",
+        "requests take 20 ms from `a` to `b`, usually 2 ms; 3 more of their steps are slow",
+    ]  # fmt: skip
+    chinese = [translate(text, unknown.append) for text in said]
+    assert unknown == [] and not any("次中" in text for text in chinese), chinese
