@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
@@ -22,6 +24,8 @@ from logsense.workspace import Workspace
 
 #: Citations whose text is looked up for the list at the end; more are still linked.
 PREVIEWS = 40
+#: Of the evidence for and against a cause, this much is quoted.
+QUOTED = 5
 #: Roles of sentences that make up the paragraph; the others have their own places on the page.
 _PARAGRAPH = ("headline", "impact", "cause", "claim")
 #: Which incidents are offered for merging.
@@ -63,7 +67,7 @@ def router(workspace: Workspace) -> APIRouter:
             incident=found,
             numbers=numbers,
             references=references,
-            by_id={r["id"]: r for r in references},
+            proofs_of=partial(proofs, {r["id"]: r for r in references}),
             causes=_causes(found),
             paragraph=[s for s in found["summary"] if s["role"] in _PARAGRAPH],
             unfolding=[s for s in found["summary"] if s["role"] == "timeline"],
@@ -146,6 +150,18 @@ def number_citations(incident: dict[str, Any]) -> dict[str, int]:
     return numbers
 
 
+def proofs(
+    by_id: dict[str, dict[str, Any]], evidence: Sequence[str]
+) -> tuple[list[tuple[dict[str, Any], list[str]]], list[str]]:
+    """(what is quoted, each with the evidence that says just that, and the evidence that is only cited)."""
+    said: dict[str, tuple[dict[str, Any], list[str]]] = {}
+    for item in evidence:
+        said.setdefault(by_id[item]["text"], (by_id[item], []))[1].append(item)
+    quoted = list(said.values())[:QUOTED]
+    shown = {item for _, items in quoted for item in items}
+    return quoted, [item for item in evidence if item not in shown]
+
+
 def _references(workspace: Workspace, incident: dict[str, Any], numbers: dict[str, int]) -> list[dict[str, Any]]:
     """One line a citation. Only lines are looked up: the incident itself holds what the others need."""
     templates = {t["id"]: t["template"] for t in incident["templates"]}
@@ -210,8 +226,9 @@ def _next_steps(incident: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _not_examined(incident: dict[str, Any]) -> list[str]:
+    """One by one; the summary's sentence says the same in one breath."""
     said = [s["text"] for s in incident["summary"] if s["role"] == "not_examined"]
-    return list(dict.fromkeys([*incident["not_examined"], *said]))
+    return list(dict.fromkeys(incident["not_examined"] or said))
 
 
 def _chart(workspace: Workspace, chart: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from logsense.ui.incident_pages import proofs
+
 
 def test_every_citation_opens_its_evidence(client: TestClient) -> None:
     text = client.get("/incidents/INC-42").text
@@ -39,6 +41,24 @@ def test_the_page_answers_the_questions_of_on_call(client: TestClient) -> None:
     ):
         assert part in text
     assert text.index("Most likely cause") < text.index("Check next") < text.index("Timeline")
+
+
+def test_the_same_words_are_quoted_once_with_all_that_say_them() -> None:
+    texts = {"a": "full", "b": "full", "c": "slow", "d": "1", "e": "2", "f": "3", "g": "4", "h": "slow"}
+    by_id = {name: {"id": name, "text": text} for name, text in texts.items()}
+    quoted, rest = proofs(by_id, list(texts))
+    assert [(row["text"], same) for row, same in quoted][:2] == [("full", ["a", "b"]), ("slow", ["c", "h"])]
+    assert len(quoted) == 5 and rest == ["g"]
+    assert proofs(by_id, []) == ([], [])
+
+
+def test_what_was_not_looked_at_is_said_once(client: TestClient, workspace: Any) -> None:
+    incident = workspace.incident("INC-42")
+    whole = "Not examined: " + ", ".join(incident["not_examined"])
+    incident["summary"] = [*incident["summary"], {"text": whole, "role": "not_examined", "evidence": []}]
+    workspace.incident = lambda _: incident
+    section = client.get("/incidents/INC-42").text.split('id="h-unseen"')[1].split("</section>")[0]
+    assert section.count("Metrics of web2: none arrived") == 1 and section.count("<li") == 2
 
 
 def test_evidence_that_is_gone_does_not_break_the_page(client: TestClient, workspace: Any) -> None:
