@@ -43,7 +43,7 @@ def summarise(
         words = f"Nothing unusual between {_clock(evidence.start_ns)} and {_clock(evidence.end_ns)} UTC."
         return [Sentence(words, [], "headline"), *_absent(absent)], absent
     sentences = [_headline(incident, hypotheses, signals, evidence)]
-    sentences += _impact(signals, evidence)
+    sentences += _impact(incident, signals)
     sentences += _cause(hypotheses)
     sentences += _timeline(signals)
     sentences += _against(hypotheses)
@@ -89,9 +89,12 @@ def _headline(
     return Sentence(f"{what.rstrip('.')}; since {_clock(start)} UTC{over}.", list(cited), "headline")
 
 
-def _impact(signals: Sequence[Signal], evidence: Evidence) -> list[Sentence]:
+def _impact(incident: Incident | None, signals: Sequence[Signal]) -> list[Sentence]:
     if not signals:
         return []
+    start_ns, end_ns = signals[0].start_ns, max(s.end_ns for s in signals)
+    if incident is not None:  # a late sign may be listed without having kept it alive
+        start_ns, end_ns = incident.start_ns, incident.last_ns
     named = {(s.host, s.service) for s in signals}
     places = sorted(
         f"{service} on {host}" if service and host else service or host
@@ -100,7 +103,7 @@ def _impact(signals: Sequence[Signal], evidence: Evidence) -> list[Sentence]:
     )
     shown = ", ".join(places[:4]) + (f" and {len(places) - 4} more" if len(places) > 4 else "")
     worst = max(signals, key=lambda s: (s.kind in TELLING, s.kind.startswith("log."), s.score, s.id))
-    lasted = max(1, round((max(s.end_ns for s in signals) - signals[0].start_ns) / SECOND))
+    lasted = max(1, round((end_ns - start_ns) / SECOND))
     duration = f"{lasted} s" if lasted < 120 else f"{lasted // 60} min"
     text = f"Affected for {duration}: {shown or 'one source'}; most striking: {worst.text.rstrip('.')}."
     return [Sentence(text, [f"signal:{worst.id}", *worst.evidence[:3]], "impact")]

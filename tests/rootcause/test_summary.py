@@ -53,3 +53,14 @@ def test_ties_and_silent_metrics_are_told():
     found = evidence(lines, [series("a", "system.disk.utilization", 0.3, 0.3)])
     against = [s.text for s in summarise(incident(), rank(found), found)[0] if s.role == "against"]
     assert against == ["system.disk.utilization on a shows no matching change.", "About as likely: Disk full on b."]
+
+
+def test_a_sign_that_came_late_does_not_make_it_last_longer():
+    e = oom_behind_a_proxy()
+    late = dataclasses.replace(e.signals[0], id="late", start_ns=END + 600 * 10**9, end_ns=END + 610 * 10**9)
+    found = incident()
+    usual, _ = summarise(found, rank(e), e)
+    e = dataclasses.replace(e, signals=[*e.signals, late])
+    sentences, _ = summarise(found, rank(e), e)
+    told = [next(s.text for s in part if s.role == "impact").split(":")[0] for part in (usual, sentences)]
+    assert told[0] == told[1] == "Affected for 2 min"
