@@ -6,9 +6,9 @@ import os
 
 from hypothesis import settings
 
-from tests.elasticsearch_server import elasticsearch_url, own_elasticsearch
+from tests.elasticsearch_server import elasticsearch_url, own_elasticsearch, secure_elasticsearch
 
-__all__ = ["elasticsearch_url", "own_elasticsearch"]
+__all__ = ["elasticsearch_url", "own_elasticsearch", "secure_elasticsearch"]
 
 # Test machines are busy: the time that one example takes says nothing. The same examples on every run, so that
 # a change is judged by what it changed; HYPOTHESIS_PROFILE=search looks for new ones.

@@ -343,8 +343,18 @@ def elasticsearch_url(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def own_elasticsearch() -> Iterator[Server]:
     """A server of the test's own, which it may stop and kill."""
+    yield from _started(secure=False)
+
+
+@pytest.fixture(scope="module")
+def secure_elasticsearch() -> Iterator[Server]:
+    """A server of the module's own with TLS, the user ``USER`` and API keys."""
+    yield from _started(secure=True)
+
+
+def _started(*, secure: bool) -> Iterator[Server]:
     try:
-        server = Server()
+        server = Server(secure=secure)
         server.start()
     except Unavailable as error:
         skip_or_fail(error)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 from logsense.index.elastic import ElasticIndex, ElasticOptions
 from logsense.record import Query
 from tests.e2e.running import Running
-from tests.elasticsearch_server import Server, Unavailable, skip_or_fail
+from tests.elasticsearch_server import Server
 
 pytestmark = [
     pytest.mark.heavy,
@@ -26,15 +25,8 @@ LINES = 200
 
 
 @pytest.fixture(scope="module")
-def secure() -> Iterator[Server]:
-    try:
-        made = Server(secure=True)
-        made.start()
-    except Unavailable as error:
-        skip_or_fail(error)
-        raise
-    yield made
-    made.close()
+def secure(secure_elasticsearch: Server) -> Server:
+    return secure_elasticsearch
 
 
 def options(server: Server, key: str, prefix: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import dataclasses
 import hashlib
 import shutil
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import pytest
 from logsense.errors import IndexUnavailable
 from logsense.index.elastic import ElasticIndex, ElasticOptions
 from logsense.record import Action, LogRecord, Query
-from tests.elasticsearch_server import USER, Server, Unavailable, skip_or_fail
+from tests.elasticsearch_server import USER, Server
 
 pytestmark = [
     pytest.mark.heavy,
@@ -26,15 +25,8 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    try:
-        made = Server(secure=True)
-        made.start()
-    except Unavailable as error:
-        skip_or_fail(error)
-        raise
-    yield made
-    made.close()
+def server(secure_elasticsearch: Server) -> Server:
+    return secure_elasticsearch
 
 
 def works(folder: Path, **options: Any) -> None:
